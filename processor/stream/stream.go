@@ -1,0 +1,134 @@
+// Package stream is an exactly-once stream engine on Kafka: keyed state with
+// changelogs, durable timers, and consume-process-produce in transactions.
+//
+// A [Stage] reads one topic. Its partitions are spread over the members of a
+// consumer group; each assigned partition is a [Task] with state of its own.
+// Everything a task does between two commits (records produced, state written,
+// timers set) becomes visible together with the input offsets, or not at all.
+//
+// There are two clocks, and both are in the data: event time belongs to the
+// stage's own code; arrival time is when a record entered the first topic of
+// the chain (its log append time). The engine tracks how far arrival time has
+// advanced, the arrival frontier, and fires timers on it. It is never the wall
+// clock, so that deriving again gives the same answer.
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Stage describes one step of a pipeline.
+type Stage struct {
+	// Name names the stage: its consumer group, changelogs and transactional ids.
+	Name string
+	// Input is the topic the stage reads; every partition of it is a task.
+	Input string
+	// Stores names the stage's key-value stores.
+	Stores []string
+	// Root marks the first stage of a chain: its input holds no frontier
+	// markers, and arrival time is the log append time of the records.
+	Root bool
+	// Upstream is the number of tasks of the stage that writes Input; the
+	// frontier is the minimum over them. Not used by a root stage.
+	Upstream int32
+	// FrontierTo lists the topics that carry this stage's frontier on to the
+	// stages behind it.
+	FrontierTo []string
+	// DeadLetter, where set, turns a record that failed permanently into a
+	// record to produce instead of stopping the stage.
+	DeadLetter func(rec *kgo.Record, cause error) *kgo.Record
+	// NewTask makes the task of a partition, after its state is restored, and
+	// again after a transaction was aborted: a task may cache what it reads
+	// from its stores but nothing else may outlive a transaction.
+	NewTask func(partition int32) (Task, error)
+}
+
+// Task processes the records of one partition. Its methods are never called
+// concurrently. An error that is [Permanent] sends the record to the dead
+// letter topic; any other aborts the transaction, which is tried again after a
+// pause.
+type Task interface {
+	// Process handles one input record. The record and its slices may be kept
+	// until the transaction ends, not longer.
+	Process(ctx Context, rec *kgo.Record) error
+	// Timer is called once the arrival frontier has reached the timer's time.
+	// The timer is deleted before the call.
+	Timer(ctx Context, key []byte, due time.Time) error
+	// Flush is called before every commit: what was aggregated in memory since
+	// the last one must be emitted here.
+	Flush(ctx Context) error
+}
+
+// Ticker is a Task that also works on the wall clock, such as one that retries
+// calls. Tick is called about every commit interval, with or without input,
+// and as soon as possible after Worker.Wake.
+type Ticker interface {
+	Tick(ctx Context, now time.Time) error
+}
+
+// Context is a task's access to the open transaction.
+type Context interface {
+	// Partition is the task's partition number.
+	Partition() int32
+	// Store returns the store of that name; it panics when the stage does not
+	// declare it.
+	Store(name string) Store
+	// Produce adds a record to the transaction. With rec.Key set the partition
+	// is chosen by the Kafka default hash of the key; use ProduceTo for others.
+	Produce(rec *kgo.Record)
+	// ProduceTo adds a record to the transaction, to a partition.
+	ProduceTo(rec *kgo.Record, partition int32)
+	// Frontier is the arrival time up to which everything has been seen; zero
+	// while unknown.
+	Frontier() time.Time
+	// SetTimer sets, or moves, the durable timer of that key.
+	SetTimer(key []byte, due time.Time)
+	// DeleteTimer deletes the timer of that key, if there is one.
+	DeleteTimer(key []byte)
+	// AfterCommit calls f once the transaction has been committed, and not at
+	// all when it is aborted.
+	AfterCommit(f func())
+}
+
+// Store is the state of one task under one name. Reads see the open
+// transaction's writes.
+type Store interface {
+	// Get returns the value of key, or nil. The value must not be modified and
+	// is valid until the transaction ends.
+	Get(key []byte) ([]byte, error)
+	// Put sets the value of key. The store keeps both slices.
+	Put(key, value []byte)
+	// Delete removes key.
+	Delete(key []byte)
+	// Scan calls f in key order for every key with the prefix, until f returns
+	// false. The slices are valid during the call only.
+	Scan(prefix []byte, f func(key, value []byte) bool) error
+}
+
+// ChangelogTopic names the changelog of a store.
+func ChangelogTopic(stage, store string) string {
+	return fmt.Sprintf("posthorn.%s-%s-changelog", stage, store)
+}
+
+type permanentError struct{ err error }
+
+func (e permanentError) Error() string { return e.err.Error() }
+func (e permanentError) Unwrap() error { return e.err }
+
+// Permanent marks an error as not worth a retry.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanentError{err}
+}
+
+// IsPermanent tells whether err, or one that it wraps, is permanent.
+func IsPermanent(err error) bool {
+	var p permanentError
+	return errors.As(err, &p)
+}
