@@ -32,15 +32,12 @@ type Stage struct {
 	// Root marks the first stage of a chain: its input holds no frontier
 	// markers, and arrival time is the log append time of the records.
 	Root bool
-	// Upstream is the number of tasks of the stage that writes Input; the
-	// frontier is the minimum over them. Not used by a root stage.
-	Upstream int32
 	// FrontierTo lists the topics that carry this stage's frontier on to the
 	// stages behind it.
 	FrontierTo []string
-	// DeadLetter, where set, turns a record that failed permanently into a
-	// record to produce instead of stopping the stage.
-	DeadLetter func(rec *kgo.Record, cause error) *kgo.Record
+	// DeadLetter is the topic of records that failed permanently. Without it
+	// such a record stops the stage.
+	DeadLetter string
 	// NewTask makes the task of a partition, after its state is restored, and
 	// again after a transaction was aborted: a task may cache what it reads
 	// from its stores but nothing else may outlive a transaction.
