@@ -1,0 +1,127 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// DefaultTransactionTimeout and DefaultSessionTimeout bound a failover: after
+// them the broker aborts a dead member's transaction and gives its partitions
+// to others.
+const (
+	DefaultTransactionTimeout = 10 * time.Second
+	DefaultSessionTimeout     = 10 * time.Second
+)
+
+// TxnConfig configures a member of a group that consumes one topic and produces
+// in transactions.
+type TxnConfig struct {
+	// Group and Topic: one group reads one topic.
+	Group, Topic string
+	// TransactionalID fences an earlier producer with the same id.
+	TransactionalID string
+	// InstanceID, where set, makes the member static: it keeps its partitions
+	// over a restart that is shorter than SessionTimeout.
+	InstanceID string
+	// TransactionTimeout and SessionTimeout have defaults of the same names.
+	TransactionTimeout, SessionTimeout time.Duration
+	// OnAssigned, OnRevoked and OnLost are called from the client's own
+	// goroutine. They must be quick and must not end the transaction.
+	OnAssigned, OnRevoked, OnLost func(ctx context.Context, cl *kgo.Client, partitions map[string][]int32)
+	// Logger overrides Config.Logger.
+	Logger *slog.Logger
+}
+
+// NewTransactional makes a consume-process-produce session. Records go to the
+// partition in Record.Partition; see [PartitionFor].
+//
+// Call Client().ProducerID before reading state: it aborts what a dead
+// predecessor with the same transactional id left open. To commit an offset in
+// a transaction that consumed nothing, or to attach metadata, end it with a
+// context from kgo.PreTxnCommitFnContext.
+func NewTransactional(cfg Config, txn TxnConfig, extra ...kgo.Opt) (*kgo.GroupTransactSession, error) {
+	if txn.Group == "" || txn.Topic == "" || txn.TransactionalID == "" {
+		return nil, errors.New("making transactional client: group, topic and transactional id are all needed")
+	}
+	if txn.Logger != nil {
+		cfg.Logger = txn.Logger
+	}
+	base, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	opts := append(append(base, fetchOptions()...), txn.options()...)
+	sess, err := kgo.NewGroupTransactSession(append(opts, extra...)...)
+	if err != nil {
+		return nil, fmt.Errorf("making transactional client %s: %w", txn.TransactionalID, err)
+	}
+	return sess, nil
+}
+
+func (t TxnConfig) options() []kgo.Opt {
+	session := t.SessionTimeout
+	if session <= 0 {
+		session = DefaultSessionTimeout
+	}
+	timeout := t.TransactionTimeout
+	if timeout <= 0 {
+		timeout = DefaultTransactionTimeout
+	}
+	opts := []kgo.Opt{
+		kgo.ConsumerGroup(t.Group),
+		kgo.ConsumeTopics(t.Topic),
+
+		// A new group derives everything that is retained.
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+
+		// A partition is handed on without stopping the others.
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+
+		// Wait for a predecessor's pending offset commit instead of reading the
+		// offset before it, which would process records twice (KIP-447).
+		kgo.RequireStableFetchOffsets(),
+
+		// Three heartbeats may be lost. Beating every second also tells members
+		// of a rebalance within a second.
+		kgo.SessionTimeout(session),
+		kgo.HeartbeatInterval(min(time.Second, session/3)),
+		// Members rejoin from a goroutine of their own, whatever the processor
+		// does; one that takes longer is gone.
+		kgo.RebalanceTimeout(max(15*time.Second, session)),
+
+		kgo.TransactionalID(t.TransactionalID),
+		kgo.TransactionTimeout(timeout),
+
+		// The engine knows the partition of every record it writes.
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+
+		// A transaction ends with a flush, so that lingering only delays it.
+		kgo.ProducerLinger(0),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		// Kafka's default max.message.bytes, less the batch's own header.
+		kgo.ProducerBatchMaxBytes(1_000_000),
+
+		// Produce blocks above this while batches are written: the limit on
+		// memory for a transaction of any size.
+		kgo.MaxBufferedRecords(100_000),
+		kgo.ProduceRequestTimeout(timeout),
+	}
+	if t.InstanceID != "" {
+		opts = append(opts, kgo.InstanceID(t.InstanceID))
+	}
+	if t.OnAssigned != nil {
+		opts = append(opts, kgo.OnPartitionsAssigned(t.OnAssigned))
+	}
+	if t.OnRevoked != nil {
+		opts = append(opts, kgo.OnPartitionsRevoked(t.OnRevoked))
+	}
+	if t.OnLost != nil {
+		opts = append(opts, kgo.OnPartitionsLost(t.OnLost))
+	}
+	return opts
+}
