@@ -1,0 +1,146 @@
+// Package config holds the one configuration of all of Posthorn's services:
+// defaults, a YAML file, environment variables and flags, in that order, each
+// over the ones before it.
+package config
+
+import "time"
+
+// Config is the effective configuration. Every service reads the parts that
+// concern it; what it needs is checked by Validate.
+type Config struct {
+	// Tenant owns all sources of this installation.
+	Tenant string `yaml:"tenant"`
+	// RecipientSecret keys the HMAC that turns addresses into recipient ids.
+	// It is permanent: with another one nobody is recognised again.
+	RecipientSecret Secret `yaml:"recipient_secret"`
+	// Data is the directory of everything that stays on this machine.
+	Data string `yaml:"data"`
+
+	Log        Log        `yaml:"log"`
+	Kafka      Kafka      `yaml:"kafka"`
+	Registry   Registry   `yaml:"registry"`
+	ClickHouse ClickHouse `yaml:"clickhouse"`
+	Gateway    Gateway    `yaml:"gateway"`
+	Processor  Processor  `yaml:"processor"`
+	API        API        `yaml:"api"`
+	Metrics    Metrics    `yaml:"metrics"`
+
+	Sources   []Source   `yaml:"sources"`
+	Rules     []string   `yaml:"rules"`
+	Endpoints []Endpoint `yaml:"endpoints"`
+}
+
+// Log says how the log is written.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Kafka names the cluster and how topics are made on it.
+type Kafka struct {
+	Brokers     []string `yaml:"brokers"`
+	Partitions  int      `yaml:"partitions"`
+	Replication int      `yaml:"replication"`
+}
+
+// Registry is the schema registry (Confluent REST interface).
+type Registry struct {
+	URL string `yaml:"url"`
+}
+
+// ClickHouse is the database of the analytics service.
+type ClickHouse struct {
+	// DSN as of clickhouse-go, such as clickhouse://user:password@host:9000/posthorn.
+	DSN string `yaml:"dsn"`
+	// Listen is the HTTP address of the all-in-one's embedded engine.
+	Listen string `yaml:"listen"`
+	// SQLListen is the HTTP address of its read-only pool for analysts.
+	SQLListen string `yaml:"sql_listen"`
+	// Library is the engine's shared library; empty: fetched and kept in the
+	// user's cache.
+	Library string `yaml:"library"`
+}
+
+// Gateway takes webhooks.
+type Gateway struct {
+	Listen     string        `yaml:"listen"`
+	MaxBody    Size          `yaml:"max_body"`
+	ByteBudget Size          `yaml:"byte_budget"`
+	Drain      time.Duration `yaml:"drain"`
+}
+
+// Processor derives facts, statistics and triggers.
+type Processor struct {
+	// Stages are the stages that this process runs.
+	Stages []string `yaml:"stages"`
+	// Instance is the stable name of this process within the cluster.
+	Instance string `yaml:"instance"`
+	// CommitInterval is the time between two transactions.
+	CommitInterval time.Duration `yaml:"commit_interval"`
+	// StateDir holds the stages' stores; empty: below Data. "memory" keeps
+	// them in memory and restores them from their changelogs at start.
+	StateDir string `yaml:"state_dir"`
+}
+
+// API serves statistics.
+type API struct {
+	Listen string `yaml:"listen"`
+}
+
+// Metrics serves /metrics, /healthz and /readyz of the services that have no
+// HTTP address of their own.
+type Metrics struct {
+	Listen string `yaml:"listen"`
+	Pprof  bool   `yaml:"pprof"`
+}
+
+// Source is a URL that a provider posts to: /v1/webhooks/{name}.
+type Source struct {
+	Name     string `yaml:"name"`
+	Provider string `yaml:"provider"`
+	// Account is the provider account; sources of one account share it, since
+	// a provider may repeat events over another URL of it. Empty: the name.
+	Account  string `yaml:"account"`
+	Username string `yaml:"username"`
+	Password Secret `yaml:"password"`
+}
+
+// Endpoint is where callbacks go.
+type Endpoint struct {
+	Name string `yaml:"name"`
+	URL  string `yaml:"url"`
+	// Secret signs them as of Standard Webhooks: whsec_ and base64.
+	Secret Secret `yaml:"secret"`
+	// AllowPrivate permits loopback and private addresses.
+	AllowPrivate bool `yaml:"allow_private"`
+}
+
+// Stage names in the order of the data's way.
+const (
+	StageNormalize  = "normalize"
+	StageEngagement = "engagement"
+	StageCampaign   = "campaign"
+	StageDelivery   = "delivery"
+)
+
+// AllStages lists the stages in the order of the data's way.
+func AllStages() []string {
+	return []string{StageNormalize, StageEngagement, StageCampaign, StageDelivery}
+}
+
+// Default returns the configuration before any file, variable or flag.
+func Default() *Config {
+	return &Config{
+		Tenant:     "default",
+		Data:       "posthorn-data",
+		Log:        Log{Level: "info", Format: "text"},
+		Kafka:      Kafka{Partitions: 12, Replication: 1},
+		ClickHouse: ClickHouse{Listen: "127.0.0.1:8123", SQLListen: "127.0.0.1:8124"},
+		Gateway: Gateway{
+			Listen: "127.0.0.1:8080", MaxBody: 10 << 20, ByteBudget: 64 << 20, Drain: 15 * time.Second,
+		},
+		Processor: Processor{Stages: AllStages(), CommitInterval: 100 * time.Millisecond},
+		API:       API{Listen: "127.0.0.1:8090"},
+		Metrics:   Metrics{Listen: "127.0.0.1:8091"},
+	}
+}

@@ -1,0 +1,114 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v4"
+)
+
+// Load reads the configuration: defaults, then the file (none where path is
+// empty), then environment variables, then flags (nil: none). All problems
+// are returned at once, joined.
+func Load(path string, flags *pflag.FlagSet) (*Config, error) {
+	c := Default()
+	var errs []error
+	if path != "" {
+		errs = append(errs, c.readFile(path)...)
+	}
+	errs = append(errs, overlay(c, flags)...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	for i := range c.Sources {
+		if c.Sources[i].Account == "" {
+			c.Sources[i].Account = c.Sources[i].Name
+		}
+	}
+	return c, nil
+}
+
+func (c *Config) readFile(path string) []error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return []error{fmt.Errorf("reading configuration: %w", err)}
+	}
+	errs := c.parse(path, text)
+	// Paths in a file are relative to the file, wherever the process runs.
+	dir := filepath.Dir(path)
+	c.RecipientSecret.relativeTo(dir)
+	for i := range c.Sources {
+		c.Sources[i].Password.relativeTo(dir)
+	}
+	for i := range c.Endpoints {
+		c.Endpoints[i].Secret.relativeTo(dir)
+	}
+	for i, r := range c.Rules {
+		if !filepath.IsAbs(r) {
+			c.Rules[i] = filepath.Join(dir, r)
+		}
+	}
+	return errs
+}
+
+var unknownField = regexp.MustCompile(`^field (\S+) not found in type .*$`)
+
+func (c *Config) parse(name string, text []byte) []error {
+	loader, err := yaml.NewLoader(bytes.NewReader(text), yaml.WithKnownFields())
+	if err == nil {
+		err = loader.Load(c)
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	var many *yaml.LoadErrors
+	if !errors.As(err, &many) {
+		var one *yaml.LoadError
+		if errors.As(err, &one) {
+			return []error{fmt.Errorf("%s:%d: %s", name, one.Mark.Line, one.Message)}
+		}
+		return []error{fmt.Errorf("%s: %w", name, err)}
+	}
+	var errs []error
+	for _, e := range many.Errors {
+		message := unknownField.ReplaceAllString(e.Message, `unknown key "$1"`)
+		errs = append(errs, fmt.Errorf("%s:%d: %s", name, e.Mark.Line, message))
+	}
+	return errs
+}
+
+// Print writes the configuration as YAML with all secrets masked. Read again,
+// it means the same but for secrets that were given as text.
+func (c *Config) Print(w io.Writer) error {
+	masked := *c
+	masked.ClickHouse.DSN = maskURL(c.ClickHouse.DSN)
+	masked.Registry.URL = maskURL(c.Registry.URL)
+	text, err := yaml.Dump(masked)
+	if err != nil {
+		return fmt.Errorf("printing configuration: %w", err)
+	}
+	_, err = w.Write(text)
+	return err
+}
+
+func maskURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return mask // it cannot be told what of it is secret
+	}
+	if _, ok := u.User.Password(); ok {
+		u.User = url.UserPassword(u.User.Username(), mask)
+	}
+	if q := u.Query(); q.Has("password") {
+		q.Set("password", mask)
+		u.RawQuery = q.Encode()
+	}
+	return u.String()
+}

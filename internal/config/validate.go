@@ -1,0 +1,211 @@
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// FieldError says what is wrong with one field and what to do about it.
+type FieldError struct {
+	Field   string // as in the file, such as sources[0].password
+	Problem string
+	Remedy  string
+}
+
+func (e *FieldError) Error() string {
+	if e.Remedy == "" {
+		return e.Field + ": " + e.Problem
+	}
+	return e.Field + ": " + e.Problem + ": " + e.Remedy
+}
+
+// Need is something that a service cannot start without.
+type Need int
+
+// What services need.
+const (
+	NeedKafka Need = iota
+	NeedClickHouse
+	NeedSources
+	NeedRecipientSecret
+)
+
+var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
+
+// Validate checks every field, and that what is needed is there. It returns
+// all problems at once, joined; each is a *FieldError.
+func (c *Config) Validate(needs ...Need) error {
+	v := &validation{}
+	v.name("tenant", c.Tenant)
+	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.Log.Format, "text", "json")
+	v.between("kafka.partitions", c.Kafka.Partitions, 1, 1024)
+	v.between("kafka.replication", c.Kafka.Replication, 1, 9)
+	for i, b := range c.Kafka.Brokers {
+		v.address(fmt.Sprintf("kafka.brokers[%d]", i), b)
+	}
+	v.link("registry.url", c.Registry.URL, "http", "https")
+	v.link("clickhouse.dsn", c.ClickHouse.DSN, "clickhouse", "tcp", "http", "https")
+	v.address("clickhouse.listen", c.ClickHouse.Listen)
+	v.address("clickhouse.sql_listen", c.ClickHouse.SQLListen)
+	v.address("gateway.listen", c.Gateway.Listen)
+	v.address("api.listen", c.API.Listen)
+	v.address("metrics.listen", c.Metrics.Listen)
+	if c.Gateway.MaxBody < 1024 {
+		v.add("gateway.max_body", "smaller than a webhook", "at least 1KiB, 10MiB is sane")
+	}
+	if c.Gateway.ByteBudget < c.Gateway.MaxBody {
+		v.add("gateway.byte_budget", "smaller than gateway.max_body: no large body could ever be taken", "make it several times as large")
+	}
+	if d := c.Processor.CommitInterval; d < time.Millisecond || d > 10*time.Second {
+		v.add("processor.commit_interval", fmt.Sprintf("%s is out of range", d), "between 1ms and 10s")
+	}
+	if len(c.Processor.Stages) == 0 {
+		v.add("processor.stages", "is empty", "leave it out to run all")
+	}
+	for i, s := range c.Processor.Stages {
+		v.oneOf(fmt.Sprintf("processor.stages[%d]", i), s, AllStages()...)
+	}
+	v.secret("recipient_secret", c.RecipientSecret, func(text string) string {
+		if len(text) < 16 {
+			return "shorter than 16 bytes: make one with: openssl rand -hex 32"
+		}
+		return ""
+	})
+	v.sources(c.Sources)
+	v.endpoints(c.Endpoints)
+	v.needs(c, needs)
+	return errors.Join(v.errs...)
+}
+
+type validation struct{ errs []error }
+
+func (v *validation) add(field, problem, remedy string) {
+	v.errs = append(v.errs, &FieldError{Field: field, Problem: problem, Remedy: remedy})
+}
+
+func (v *validation) needs(c *Config, needs []Need) {
+	if slices.Contains(needs, NeedKafka) {
+		if len(c.Kafka.Brokers) == 0 {
+			v.add("kafka.brokers", "is missing", "set it, POSTHORN_KAFKA_BROKERS or --brokers; or run everything with posthorn up")
+		}
+		if c.Registry.URL == "" {
+			v.add("registry.url", "is missing", "set it, POSTHORN_REGISTRY_URL or --registry")
+		}
+	}
+	if slices.Contains(needs, NeedClickHouse) && c.ClickHouse.DSN == "" {
+		v.add("clickhouse.dsn", "is missing", "set it, POSTHORN_CLICKHOUSE_DSN or --clickhouse")
+	}
+	if slices.Contains(needs, NeedSources) && len(c.Sources) == 0 {
+		v.add("sources", "is empty: the gateway would refuse everything", "add one {name, provider, username, password}")
+	}
+	if slices.Contains(needs, NeedRecipientSecret) && c.RecipientSecret.IsZero() {
+		v.add("recipient_secret", "is missing", "set {file: path} or POSTHORN_RECIPIENT_SECRET; it is permanent and belongs into the backup")
+	}
+}
+
+func (v *validation) sources(sources []Source) {
+	seen := map[string]bool{}
+	for i, s := range sources {
+		at := fmt.Sprintf("sources[%d]", i)
+		v.name(at+".name", s.Name)
+		if seen[s.Name] {
+			v.add(at+".name", fmt.Sprintf("%q is there twice", s.Name), "names are the last part of the URL and must differ")
+		}
+		seen[s.Name] = true
+		v.oneOf(at+".provider", s.Provider, "mailjet")
+		v.name(at+".account", s.Account)
+		if (s.Username == "") != s.Password.IsZero() {
+			v.add(at, "username and password belong together", "set both, or neither to take webhooks from anybody")
+		}
+		v.secret(at+".password", s.Password, nil)
+	}
+}
+
+func (v *validation) endpoints(endpoints []Endpoint) {
+	seen := map[string]bool{}
+	for i, e := range endpoints {
+		at := fmt.Sprintf("endpoints[%d]", i)
+		v.name(at+".name", e.Name)
+		if seen[e.Name] {
+			v.add(at+".name", fmt.Sprintf("%q is there twice", e.Name), "names must differ")
+		}
+		seen[e.Name] = true
+		if e.URL == "" {
+			v.add(at+".url", "is missing", "set where callbacks go")
+		}
+		v.link(at+".url", e.URL, "http", "https")
+		if e.Secret.IsZero() {
+			v.add(at+".secret", "is missing", "make one with: echo whsec_$(openssl rand -base64 32)")
+		}
+		v.secret(at+".secret", e.Secret, signingSecret)
+	}
+}
+
+// signingSecret checks the form that Standard Webhooks prescribes.
+func signingSecret(text string) string {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
+	if !strings.HasPrefix(text, "whsec_") || err != nil || len(key) < 24 || len(key) > 64 {
+		return "is not whsec_ and base64 of 24 to 64 bytes: make one with: echo whsec_$(openssl rand -base64 32)"
+	}
+	return ""
+}
+
+func (v *validation) name(field, text string) {
+	if !names.MatchString(text) {
+		v.add(field, fmt.Sprintf("%q is no name", text), "letters, digits, - _ and ., at most 63")
+	}
+}
+
+func (v *validation) oneOf(field, text string, choices ...string) {
+	if !slices.Contains(choices, text) {
+		v.add(field, fmt.Sprintf("%q is unknown", text), "one of "+strings.Join(choices, ", "))
+	}
+}
+
+func (v *validation) between(field string, n, low, high int) {
+	if n < low || n > high {
+		v.add(field, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("between %d and %d", low, high))
+	}
+}
+
+func (v *validation) address(field, text string) {
+	if _, port, err := net.SplitHostPort(text); err != nil || port == "" {
+		v.add(field, fmt.Sprintf("%q is no address", text), "write host:port")
+	}
+}
+
+func (v *validation) link(field, text string, schemes ...string) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+		// The text is not repeated: it may hold a password.
+		v.add(field, "is no URL of "+strings.Join(schemes, ", "), "write such as "+schemes[0]+"://host:port")
+	}
+}
+
+func (v *validation) secret(field string, s Secret, check func(string) string) {
+	if s.IsZero() {
+		return
+	}
+	text, err := s.Value()
+	if err != nil {
+		v.add(field, err.Error(), "set it, or write another {env: NAME} or {file: path}")
+		return
+	}
+	if check == nil {
+		return
+	}
+	if problem := check(text); problem != "" {
+		v.add(field, problem, "")
+	}
+}
