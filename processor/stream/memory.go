@@ -1,0 +1,118 @@
+package stream
+
+import (
+	"bytes"
+	"sync"
+
+	"github.com/tidwall/btree"
+)
+
+// memoryDatabase keeps state in memory only; it is restored from the
+// changelogs in full after every start.
+type memoryDatabase struct {
+	mu        sync.RWMutex
+	stores    map[memoryStore]*btree.BTreeG[memoryItem]
+	positions map[memoryStore]position
+	bytes     int64
+}
+
+type memoryStore struct {
+	partition int32
+	store     uint8
+}
+
+type memoryItem struct{ key, value []byte }
+
+func newMemoryDatabase() *memoryDatabase {
+	return &memoryDatabase{stores: map[memoryStore]*btree.BTreeG[memoryItem]{}, positions: map[memoryStore]position{}}
+}
+
+func (d *memoryDatabase) tree(s memoryStore) *btree.BTreeG[memoryItem] {
+	t := d.stores[s]
+	if t == nil {
+		t = btree.NewBTreeGOptions(func(a, b memoryItem) bool { return bytes.Compare(a.key, b.key) < 0 }, btree.Options{NoLocks: true})
+		d.stores[s] = t
+	}
+	return t
+}
+
+func (d *memoryDatabase) get(partition int32, store uint8, key []byte) ([]byte, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if t := d.stores[memoryStore{partition, store}]; t != nil {
+		if item, ok := t.Get(memoryItem{key: key}); ok {
+			return item.value, nil
+		}
+	}
+	return nil, nil
+}
+
+func (d *memoryDatabase) scan(partition int32, store uint8, prefix, from []byte, f func(key, value []byte) bool) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	t := d.stores[memoryStore{partition, store}]
+	if t == nil {
+		return nil
+	}
+	start := append(bytes.Clone(prefix), from...)
+	t.Ascend(memoryItem{key: start}, func(item memoryItem) bool {
+		return bytes.HasPrefix(item.key, prefix) && f(item.key, item.value)
+	})
+	return nil
+}
+
+func (d *memoryDatabase) apply(b *batch) error {
+	if err := expandTimers(d, b); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range b.writes {
+		t := d.tree(memoryStore{w.partition, w.store})
+		var old memoryItem
+		var had bool
+		if w.value == nil {
+			old, had = t.Delete(memoryItem{key: w.key})
+		} else {
+			old, had = t.Set(memoryItem{w.key, w.value})
+			d.bytes += int64(len(w.key) + len(w.value))
+		}
+		if had {
+			d.bytes -= int64(len(old.key) + len(old.value))
+		}
+	}
+	for _, p := range b.positions {
+		d.positions[memoryStore{p.partition, p.store}] = p.position
+	}
+	return nil
+}
+
+func (d *memoryDatabase) position(partition int32, store uint8) (position, bool, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	p, ok := d.positions[memoryStore{partition, store}]
+	return p, ok, nil
+}
+
+func (d *memoryDatabase) drop(partition int32, store uint8) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := memoryStore{partition, store}
+	if t := d.stores[s]; t != nil {
+		t.Scan(func(item memoryItem) bool {
+			d.bytes -= int64(len(item.key) + len(item.value))
+			return true
+		})
+	}
+	delete(d.stores, s)
+	delete(d.positions, s)
+	return nil
+}
+
+func (d *memoryDatabase) sizeBytes() int64 {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.bytes
+}
+
+func (d *memoryDatabase) close() error { return nil }

@@ -1,0 +1,160 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// pebbleDatabase keeps state on disk. Writes are not synced: after a crash of
+// the machine the store is older than it was, and the changelog's tail brings
+// it up to date.
+type pebbleDatabase struct {
+	db    *pebble.DB
+	cache *pebble.Cache
+}
+
+func openPebble(dir string, cacheBytes int64, logger *slog.Logger) (*pebbleDatabase, error) {
+	cache := pebble.NewCache(cacheBytes)
+	db, err := pebble.Open(dir, &pebble.Options{
+		Cache:        cache,
+		MemTableSize: 32 << 20,
+		// Two memtables absorb a burst while the older one is written out.
+		MemTableStopWritesThreshold: 3,
+		Logger:                      pebbleLogger{logger},
+	})
+	if err != nil {
+		cache.Unref()
+		return nil, fmt.Errorf("opening state store %s: %w", dir, err)
+	}
+	return &pebbleDatabase{db, cache}, nil
+}
+
+// A key is partition (4 bytes), store (1 byte), kind (1 byte), then the task's
+// own key.
+const (
+	kindPosition = 0
+	kindValue    = 1
+)
+
+func pebbleKey(partition int32, store, kind uint8, key []byte) []byte {
+	b := make([]byte, 0, 6+len(key))
+	b = binary.BigEndian.AppendUint32(b, uint32(partition))
+	b = append(b, store, kind)
+	return append(b, key...)
+}
+
+func (d *pebbleDatabase) get(partition int32, store uint8, key []byte) ([]byte, error) {
+	return d.read(pebbleKey(partition, store, kindValue, key))
+}
+
+func (d *pebbleDatabase) read(key []byte) ([]byte, error) {
+	v, closer, err := d.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading state store: %w", err)
+	}
+	c := append(make([]byte, 0, len(v)), v...)
+	return c, closer.Close()
+}
+
+func (d *pebbleDatabase) scan(partition int32, store uint8, prefix, from []byte, f func(key, value []byte) bool) error {
+	start := pebbleKey(partition, store, kindValue, append(bytes.Clone(prefix), from...))
+	end := successor(pebbleKey(partition, store, kindValue, prefix))
+	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	if err != nil {
+		return fmt.Errorf("scanning state store: %w", err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return errors.Join(fmt.Errorf("scanning state store: %w", err), it.Close())
+		}
+		if !f(it.Key()[6:], v) {
+			break
+		}
+	}
+	return it.Close()
+}
+
+// successor returns the smallest key greater than every key with the prefix.
+func successor(prefix []byte) []byte {
+	s := bytes.Clone(prefix)
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i]++; s[i] != 0 {
+			return s[:i+1]
+		}
+	}
+	return nil
+}
+
+func (d *pebbleDatabase) apply(b *batch) error {
+	if err := expandTimers(d, b); err != nil {
+		return err
+	}
+	pb := d.db.NewBatch()
+	var err error
+	for _, w := range b.writes {
+		key := pebbleKey(w.partition, w.store, kindValue, w.key)
+		if w.value == nil {
+			err = errors.Join(err, pb.Delete(key, nil))
+		} else {
+			err = errors.Join(err, pb.Set(key, w.value, nil))
+		}
+	}
+	for _, p := range b.positions {
+		err = errors.Join(err, pb.Set(pebbleKey(p.partition, p.store, kindPosition, nil), p.position.encode(), nil))
+	}
+	if err == nil {
+		err = pb.Commit(pebble.NoSync)
+	}
+	if err = errors.Join(err, pb.Close()); err != nil {
+		return fmt.Errorf("writing state store: %w", err)
+	}
+	return nil
+}
+
+func (d *pebbleDatabase) position(partition int32, store uint8) (position, bool, error) {
+	b, err := d.read(pebbleKey(partition, store, kindPosition, nil))
+	if err != nil || b == nil {
+		return position{}, false, err
+	}
+	p, err := decodePosition(b)
+	return p, err == nil, err
+}
+
+func (d *pebbleDatabase) drop(partition int32, store uint8) error {
+	start := binary.BigEndian.AppendUint32(nil, uint32(partition))
+	start = append(start, store)
+	if err := d.db.DeleteRange(start, successor(start), pebble.Sync); err != nil {
+		return fmt.Errorf("dropping store: %w", err)
+	}
+	return nil
+}
+
+func (d *pebbleDatabase) sizeBytes() int64 { return int64(d.db.Metrics().DiskSpaceUsage()) }
+
+func (d *pebbleDatabase) close() error {
+	err := d.db.Close()
+	d.cache.Unref()
+	return err
+}
+
+type pebbleLogger struct{ l *slog.Logger }
+
+func (l pebbleLogger) Infof(string, ...any) {}
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.l.Error("state store", "detail", fmt.Sprintf(format, args...))
+}
+
+// Fatalf must not return: Pebble calls it when its files can no longer be
+// trusted, on a full disk for instance. The state is rebuilt from the changelog.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	panic("state store: " + fmt.Sprintf(format, args...))
+}

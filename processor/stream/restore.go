@@ -1,0 +1,363 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/internal/kafka"
+)
+
+const (
+	restoreBatch = 10_000
+	// emptyTail is how long a changelog may yield nothing before the rest of
+	// it, already stable, counts as compacted away.
+	emptyTail = 5 * time.Second
+)
+
+// restore brings the stores of new assignments up to their changelogs and
+// hands each over as soon as it is done.
+func (s *session) restore(ctx context.Context, as []*assignment) error {
+	if err := s.findPositions(ctx, as); err != nil {
+		return err
+	}
+	if len(s.w.stores) == 0 {
+		for _, a := range as {
+			s.restored(a)
+		}
+		return nil
+	}
+	r := &restorer{s: s, pending: map[logPartition]*storeRestore{}, left: map[int32]int{}, owners: map[int32]*assignment{}}
+	return r.run(ctx, as)
+}
+
+func (s *session) restored(a *assignment) {
+	s.mu.Lock()
+	a.restored = true
+	s.mu.Unlock()
+	s.notify()
+}
+
+// findPositions asks where the group stands in the new partitions. A pending
+// commit of another member is waited for.
+func (s *session) findPositions(ctx context.Context, as []*assignment) error {
+	input := s.w.stage.Input
+	var committed kadm.OffsetResponses
+	for try := 0; ; try++ {
+		var err error
+		committed, err = s.adm.FetchOffsetsForTopics(kadm.RequireStable(ctx), s.w.stage.Name, input)
+		if err == nil {
+			err = committed.Error()
+		}
+		if err == nil {
+			break
+		}
+		if try >= 100 || ctx.Err() != nil {
+			return fmt.Errorf("fetching offsets of group %s: %w", s.w.stage.Name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	starts, err := s.adm.ListStartOffsets(ctx, input)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("listing start offsets of %s: %w", input, err)
+	}
+	for _, a := range as {
+		if o, ok := starts.Lookup(input, a.partition); ok {
+			a.position = o.Offset
+		}
+		if o, ok := committed.Lookup(input, a.partition); ok && o.At >= 0 {
+			a.position = o.At
+		}
+	}
+	return nil
+}
+
+type logPartition struct {
+	topic     string
+	partition int32
+}
+
+// storeRestore is the restore of one store of one task.
+type storeRestore struct {
+	a       *assignment
+	store   uint8
+	at      position
+	target  int64 // read up to here: the high watermark after the assignment
+	writes  map[string][]byte
+	checked bool // the record at at.lastOffset was looked at
+	moved   time.Time
+}
+
+type restorer struct {
+	s       *session
+	pending map[logPartition]*storeRestore
+	left    map[int32]int // stores still to restore, by partition
+	owners  map[int32]*assignment
+}
+
+func (r *restorer) run(ctx context.Context, as []*assignment) error {
+	starts, ends, err := r.bounds(ctx)
+	if err != nil {
+		return err
+	}
+	// A commit that was under way when the partition came back ends first.
+	r.s.applying.Lock()
+	for _, a := range as {
+		r.owners[a.partition] = a
+		for id, name := range r.s.w.stores {
+			topic := ChangelogTopic(r.s.w.stage.Name, name)
+			start, _ := starts.Lookup(topic, a.partition)
+			end, ok := ends.Lookup(topic, a.partition)
+			if !ok {
+				err = errors.Join(err, fmt.Errorf("topic %s has no partition %d", topic, a.partition))
+				continue
+			}
+			sr := &storeRestore{a: a, store: uint8(id), target: end.Offset, writes: map[string][]byte{}, moved: time.Now()}
+			if e := r.resume(sr, topic, start.Offset); e != nil {
+				err = errors.Join(err, e)
+				continue
+			}
+			r.left[a.partition]++
+			r.pending[logPartition{topic, a.partition}] = sr
+		}
+	}
+	r.s.applying.Unlock()
+	if err != nil {
+		return err
+	}
+	for lp, sr := range r.pending {
+		if sr.at.next >= sr.target {
+			if err := r.done(lp, sr); err != nil {
+				return err
+			}
+		}
+	}
+	if len(r.pending) == 0 {
+		return nil
+	}
+	return r.read(ctx)
+}
+
+// bounds lists the changelogs' log starts and high watermarks: all that was
+// written before the assignment, decided or not, lies between.
+func (r *restorer) bounds(ctx context.Context) (starts, ends kadm.ListedOffsets, err error) {
+	var topics []string
+	for _, name := range r.s.w.stores {
+		topics = append(topics, ChangelogTopic(r.s.w.stage.Name, name))
+	}
+	if starts, err = r.s.adm.ListStartOffsets(ctx, topics...); err == nil {
+		err = starts.Error()
+	}
+	if err == nil {
+		if ends, err = r.s.adm.ListEndOffsets(ctx, topics...); err == nil {
+			err = ends.Error()
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("listing changelog offsets: %w", err)
+	}
+	return starts, ends, err
+}
+
+// resume decides whether the store on this machine can be trusted as a
+// beginning of its changelog; one that can't is dropped and restored in full.
+func (r *restorer) resume(sr *storeRestore, topic string, start int64) error {
+	at, ok, err := r.s.w.db.position(sr.a.partition, sr.store)
+	if err != nil {
+		return err
+	}
+	why := ""
+	switch {
+	case !ok:
+		// Nothing recorded: make sure that nothing is there.
+		why = "new"
+	case at.topicID != r.s.w.topicIDs[topic]:
+		why = "its changelog is another topic"
+	case at.next > sr.target:
+		why = "it is ahead of its changelog"
+	case at.next < start:
+		why = "its changelog begins later"
+	case time.Since(at.committed) > r.s.w.cfg.ChangelogRetention/2:
+		// Tombstones may have been compacted away: deleted keys would live on.
+		why = "it is older than deletions are kept"
+	case time.Until(at.committed) > time.Hour:
+		why = "it comes from the future"
+	}
+	if why == "" {
+		sr.at = at
+		return nil
+	}
+	if ok {
+		r.s.w.log.Warn("state set aside, restoring in full", "partition", sr.a.partition, "changelog", topic, "because", why)
+	}
+	sr.at = position{topicID: r.s.w.topicIDs[topic], next: start, lastOffset: -1}
+	sr.checked = true
+	return r.s.w.db.drop(sr.a.partition, sr.store)
+}
+
+func (r *restorer) read(ctx context.Context) error {
+	from := map[string]map[int32]kgo.Offset{}
+	for lp, sr := range r.pending {
+		if from[lp.topic] == nil {
+			from[lp.topic] = map[int32]kgo.Offset{}
+		}
+		at := sr.at.next
+		if !sr.checked && sr.at.lastOffset >= 0 {
+			at = sr.at.lastOffset // look at the last record applied again
+		}
+		from[lp.topic][lp.partition] = kgo.NewOffset().At(at)
+	}
+	cl, err := kafka.NewConsumer(r.s.w.cfg.Kafka, kgo.ConsumePartitions(from), kgo.KeepControlRecords())
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for len(r.pending) > 0 {
+		if err := r.poll(ctx, cl); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *restorer) poll(ctx context.Context, cl *kgo.Client) error {
+	pollCtx, cancel := context.WithTimeout(ctx, time.Second)
+	fetches := cl.PollRecords(pollCtx, restoreBatch)
+	cancel()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var failed error
+	fetches.EachError(func(topic string, p int32, err error) {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			failed = errors.Join(failed, fmt.Errorf("restoring from %s partition %d: %w", topic, p, err))
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
+		lp := logPartition{fp.Topic, fp.Partition}
+		if sr := r.pending[lp]; sr != nil && failed == nil && len(fp.Records) > 0 {
+			failed = r.apply(lp, sr, fp.Records)
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	return r.skipEmptyTails(ctx)
+}
+
+func (r *restorer) apply(lp logPartition, sr *storeRestore, records []*kgo.Record) error {
+	if !r.s.owned(sr.a) {
+		// Given to another member meanwhile: nothing more to do for it here.
+		delete(r.pending, lp)
+		return nil
+	}
+	sr.moved = time.Now()
+	for _, rec := range records {
+		if rec.Attrs.IsControl() {
+			sr.at.next = max(sr.at.next, rec.Offset+1)
+			continue
+		}
+		if !sr.checked {
+			sr.checked = true
+			if rec.Offset == sr.at.lastOffset && recordCRC(rec.Key, rec.Value) != sr.at.lastCRC {
+				return r.restart(lp, sr)
+			}
+		}
+		if rec.Offset < sr.at.next {
+			continue
+		}
+		sr.writes[string(rec.Key)] = rec.Value
+		sr.at.next, sr.at.lastOffset, sr.at.lastCRC = rec.Offset+1, rec.Offset, recordCRC(rec.Key, rec.Value)
+		r.s.w.metrics.restored.Inc()
+	}
+	if len(sr.writes) >= restoreBatch {
+		if err := r.write(sr); err != nil {
+			return err
+		}
+	}
+	if sr.at.next >= sr.target {
+		return r.done(lp, sr)
+	}
+	return nil
+}
+
+// restart sets a store aside whose last record is not what its changelog says.
+func (r *restorer) restart(lp logPartition, sr *storeRestore) error {
+	if err := r.s.w.db.drop(sr.a.partition, sr.store); err != nil {
+		return err
+	}
+	return fmt.Errorf("state of partition %d was not made from %s: set aside, restoring in full", sr.a.partition, lp.topic)
+}
+
+// skipEmptyTails ends restores whose changelog has nothing more to show though
+// its end was not seen: the last records were compacted away.
+func (r *restorer) skipEmptyTails(ctx context.Context) error {
+	var topics []string
+	for lp, sr := range r.pending {
+		if time.Since(sr.moved) >= emptyTail {
+			topics = append(topics, lp.topic)
+		}
+	}
+	if len(topics) == 0 {
+		return nil
+	}
+	stable, err := r.s.adm.ListCommittedOffsets(ctx, topics...)
+	if err != nil {
+		return fmt.Errorf("listing stable offsets: %w", err)
+	}
+	for lp, sr := range r.pending {
+		if time.Since(sr.moved) < emptyTail {
+			continue
+		}
+		// An open transaction below the end is waited for: the broker decides
+		// it when its timeout is over.
+		if o, ok := stable.Lookup(lp.topic, lp.partition); ok && o.Err == nil && o.Offset >= sr.target {
+			sr.at.next = sr.target
+			if err := r.done(lp, sr); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *restorer) write(sr *storeRestore) error {
+	r.s.applying.Lock()
+	defer r.s.applying.Unlock()
+	if !r.s.owned(sr.a) {
+		return nil
+	}
+	b := batch{}
+	for key, value := range sr.writes {
+		b.writes = append(b.writes, write{sr.a.partition, sr.store, []byte(key), value})
+	}
+	clear(sr.writes)
+	sr.at.committed = time.Now()
+	b.positions = []storePosition{{sr.a.partition, sr.store, sr.at}}
+	return r.s.w.db.apply(&b)
+}
+
+func (r *restorer) done(lp logPartition, sr *storeRestore) error {
+	delete(r.pending, lp)
+	if err := r.write(sr); err != nil {
+		return err
+	}
+	if r.left[lp.partition]--; r.left[lp.partition] == 0 {
+		r.s.restored(r.owners[lp.partition])
+	}
+	return nil
+}
