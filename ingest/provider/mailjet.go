@@ -1,0 +1,152 @@
+package provider
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/posthorn/posthorn/ingest/provider/jsonscan"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+const (
+	mailjetName = "mailjet"
+
+	// mailjetVersion is the version of this decoder. Raise it when an event is
+	// read differently than before.
+	mailjetVersion = 1
+)
+
+// Mailjet posts its Event API: one JSON object a request, or with grouped
+// events an array of up to a second's. It authenticates by Basic
+// authentication alone, signs nothing, numbers nothing and repeats what was
+// not answered with exactly 200, over a backup URL too.
+//
+// https://dev.mailjet.com/email/guides/webhooks/
+type Mailjet struct{}
+
+// Name returns "mailjet".
+func (Mailjet) Name() string { return mailjetName }
+
+// Verify checks Basic authentication.
+func (Mailjet) Verify(r *http.Request, _ []byte, c Credentials) (string, error) {
+	return verifyBasic(r, c)
+}
+
+// mailjetDecoder is what one call of Decode works in.
+type mailjetDecoder struct {
+	fields mailjetFields
+	event  schemas.Event
+	print  fingerprint
+}
+
+var mailjetDecoders = sync.Pool{New: func() any { return new(mailjetDecoder) }}
+
+var byteOrderMark = []byte("\ufeff")
+
+// Decode reads an object or an array of objects, whichever it is.
+func (Mailjet) Decode(w *schemas.Webhook, yield func(index int, ev *schemas.Event, err error)) {
+	root, err := jsonscan.Parse(bytes.TrimPrefix(w.Body, byteOrderMark))
+	if err != nil {
+		yield(-1, nil, &Error{Reason: ReasonBadJSON, Detail: "the body is not JSON: " + err.Error()})
+		return
+	}
+	d := mailjetDecoders.Get().(*mailjetDecoder)
+	defer func() {
+		d.fields, d.event = mailjetFields{}, schemas.Event{} // Hold on to no body.
+		mailjetDecoders.Put(d)
+	}()
+	switch root.Kind {
+	case jsonscan.Object:
+		d.element(w, 0, &root, yield)
+	case jsonscan.Array:
+		var v jsonscan.Value
+		for i, all := 0, root.Elements(); all.Next(&v); i++ {
+			d.element(w, i, &v, yield)
+		}
+	default:
+		yield(-1, nil, &Error{Reason: ReasonNotAnEvent, Detail: "the body is neither a JSON object nor an array"})
+	}
+}
+
+func (d *mailjetDecoder) element(w *schemas.Webhook, index int, v *jsonscan.Value, yield func(int, *schemas.Event, error)) {
+	if err := d.decode(w, index, v); err != nil {
+		yield(index, nil, err)
+		return
+	}
+	yield(index, &d.event, nil)
+}
+
+// refusal reads the fields of v, and returns why it is no event, or nil.
+func (d *mailjetDecoder) refusal(v *jsonscan.Value) *Error {
+	f := &d.fields
+	if v.Kind != jsonscan.Object {
+		return &Error{Reason: ReasonNotAnEvent, Detail: "not a JSON object"}
+	}
+	f.read(v)
+	switch {
+	case f.event.Kind <= jsonscan.Null || f.event.Kind == jsonscan.String && len(f.event.Raw) == 0:
+		return &Error{Reason: ReasonMissingField, Field: "event", Detail: "no type of event"}
+	case f.event.Kind != jsonscan.String:
+		return &Error{Reason: ReasonBadField, Field: "event", Detail: "the type of event is not a string"}
+	}
+	return nil
+}
+
+// decode fills in d.event.
+func (d *mailjetDecoder) decode(w *schemas.Webhook, index int, v *jsonscan.Value) error {
+	if refused := d.refusal(v); refused != nil {
+		return refused
+	}
+	f := &d.fields
+	d.event = schemas.Event{
+		Tenant: w.Tenant, Account: w.Account, Source: w.Source, Provider: mailjetName,
+		ProviderType:  f.event.Text(),
+		ReceivedAt:    w.ReceivedAt,
+		MessageID:     f.message(),
+		MessageUUID:   text(&f.guid),
+		Recipient:     text(&f.email),
+		CampaignName:  text(&f.customCampaign),
+		CampaignID:    identifier(&f.campaignID),
+		ContactID:     identifier(&f.contactID),
+		ListID:        identifier(&f.listID),
+		CustomID:      text(&f.customID),
+		Metadata:      payload(&f.payload),
+		UserAgent:     text(&f.agent),
+		RawRef:        schemas.RawRef{WebhookID: w.ID, Index: int32(index)},
+		MapperVersion: mailjetVersion,
+	}
+	ev := &d.event
+	if strings.TrimSpace(ev.Recipient) == "" {
+		ev.Recipient = ""
+	}
+	ev.RecipientDomain = domainOf(ev.Recipient)
+	if ev.Recipient == "" && ev.MessageID == "" {
+		return &Error{Reason: ReasonMissingField, Field: "email", Detail: "neither recipient nor message is known"}
+	}
+	if ev.CampaignID == "" {
+		ev.CampaignID = ev.CampaignName
+	}
+	ev.OccurredAt, ev.OccurredPrecisionMS = unixSeconds(&f.time)
+	f.classify(ev)
+	ev.EventID = d.eventID(w)
+	return nil
+}
+
+// eventID is frozen: see fingerprint.
+func (d *mailjetDecoder) eventID(w *schemas.Webhook) schemas.ID {
+	f, p := &d.fields, &d.print
+	p.reset()
+	p.text(mailjetName)
+	p.text(w.Tenant)
+	p.text(w.Account)
+	p.value(&f.event)
+	p.value(f.messageField())
+	p.value(&f.email)
+	p.value(&f.time)
+	p.value(&f.url)
+	p.value(&f.ip)
+	p.value(&f.agent)
+	return p.id()
+}
