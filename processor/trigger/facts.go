@@ -1,0 +1,68 @@
+package trigger
+
+import (
+	"cmp"
+
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// Event is what rules know of an event.
+type Event struct {
+	ID           schemas.ID
+	Type         schemas.EventType
+	OccurredAt   schemas.Timestamp
+	ArrivedAt    schemas.Timestamp
+	Machine      schemas.Machine
+	TimeSuspect  bool
+	URL          string
+	Country      string
+	ListID       string
+	BounceClass  string
+	RejectReason string
+}
+
+// At is the event's time in conditions: when it occurred, but never later than
+// it arrived.
+func (e *Event) At() schemas.Timestamp { return min(e.OccurredAt, e.ArrivedAt) }
+
+// Human tells that the event is not known to be a machine's.
+func (e *Event) Human() bool { return e.Machine != schemas.MachineMachine }
+
+// compareAt orders events by their time in conditions, then by id.
+func compareAt(a, b *Event) int {
+	if c := cmp.Compare(a.At(), b.At()); c != 0 {
+		return c
+	}
+	return compareID(a.ID, b.ID)
+}
+
+// compareOccurred orders events by the time they occurred, then by id.
+func compareOccurred(a, b *Event) int {
+	if c := cmp.Compare(a.OccurredAt, b.OccurredAt); c != 0 {
+		return c
+	}
+	return compareID(a.ID, b.ID)
+}
+
+func compareID(a, b schemas.ID) int { return cmp.Compare(string(a[:]), string(b[:])) }
+
+// Message is what rules know of a message. Only facts are in it that do not
+// change once they are known; counts, outcome and first times change as events
+// arrive, and a condition on them would depend on the order of arrival.
+type Message struct {
+	Tenant      string
+	Account     string
+	Provider    string
+	MessageID   string
+	RecipientID schemas.ID
+	// Recipient is the address; empty where no event has one.
+	Recipient       string
+	RecipientDomain string
+	CampaignID      string
+	CampaignName    string
+	CustomID        string
+	ContactID       string
+	Tags            []string
+	Metadata        map[string]string
+	SentAt          schemas.Timestamp
+}
