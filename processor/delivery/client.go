@@ -1,0 +1,140 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	keptResponse = 1 << 10  // bytes of the response body that are kept
+	readResponse = 64 << 10 // bytes read so that the connection can be used again
+)
+
+// newClient makes the HTTP client of one endpoint. A client of its own keeps
+// one endpoint's connections from counting against another's.
+func newClient(allowPrivate bool, concurrency int) *http.Client {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: guard(allowPrivate)}
+	return &http.Client{
+		// 3xx is a failure: a redirect could lead anywhere, signed.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:                  nil, // a proxy would dial for us, unguarded
+			DialContext:            dialer.DialContext,
+			ForceAttemptHTTP2:      true,
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    10 * time.Second,
+			MaxIdleConnsPerHost:    concurrency,
+			MaxConnsPerHost:        concurrency,
+			IdleConnTimeout:        90 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+			DisableCompression:     true, // the body is capped as it is sent
+		},
+	}
+}
+
+// verdict is what follows from an attempt.
+type verdict int
+
+const (
+	succeeded verdict = iota
+	retry             // worth another attempt
+	refused           // the endpoint will never take it
+	gone              // the endpoint takes nothing any more
+	notMade           // no attempt was made
+)
+
+// result is the outcome of an attempt.
+type result struct {
+	call       *call
+	verdict    verdict
+	at         time.Time
+	took       time.Duration
+	status     int
+	err        string
+	response   string
+	retryAfter time.Duration
+}
+
+// attempt makes one call.
+func (l *lane) attempt(ctx context.Context, c *call) (r result) {
+	ctx, cancel := context.WithTimeout(ctx, l.d.cfg.Timeout)
+	defer cancel()
+	r = result{call: c, at: l.d.cfg.Now()}
+	began := time.Now()
+	defer func() { r.took = time.Since(began) }()
+
+	id := c.trigger.TriggerID.String()
+	body := payload(&c.trigger)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, bytes.NewReader(body))
+	if err != nil {
+		r.verdict, r.err = refused, "making the request failed"
+		return r
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "posthorn/"+l.d.cfg.Version)
+	req.Header.Set("webhook-id", id)
+	req.Header.Set("webhook-timestamp", strconv.FormatInt(r.at.Unix(), 10))
+	req.Header.Set("webhook-signature", sign(l.secrets, id, r.at, body))
+	resp, err := l.client.Do(req)
+	if err != nil {
+		r.verdict, r.err = retry, describe(err)
+		return r
+	}
+	defer resp.Body.Close()
+	// The status decides; a body that breaks off changes nothing.
+	kept, _ := io.ReadAll(io.LimitReader(resp.Body, keptResponse))
+	_, _ = io.CopyN(io.Discard, resp.Body, readResponse)
+	r.status, r.response = resp.StatusCode, strings.ToValidUTF8(string(kept), "\uFFFD")
+	r.verdict = judge(resp.StatusCode)
+	switch {
+	case r.verdict == succeeded:
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		r.err = fmt.Sprintf("%s: redirects are not followed; configure the final URL", resp.Status)
+	default:
+		r.err = resp.Status
+	}
+	if r.verdict == retry {
+		r.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), r.at)
+	}
+	return r
+}
+
+// judge tells what a status means: 2xx is success, 410 the end of the endpoint,
+// other 4xx a refusal, except those that speak of time or load. All else is
+// worth another attempt.
+func judge(status int) verdict {
+	switch {
+	case status >= 200 && status < 300:
+		return succeeded
+	case status == http.StatusGone:
+		return gone
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
+		return retry
+	case status >= 400 && status < 500:
+		return refused
+	}
+	return retry
+}
+
+// describe returns an error without the URL, which may hold a password.
+func describe(err error) string {
+	var timeout interface{ Timeout() bool }
+	var op interface{ Unwrap() error }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return "timed out"
+	}
+	if errors.As(err, &op) && op.Unwrap() != nil {
+		err = op.Unwrap() // *url.Error names method and URL
+	}
+	s := strings.ToValidUTF8(err.Error(), "\uFFFD")
+	return s[:min(len(s), 500)]
+}

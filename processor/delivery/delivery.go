@@ -1,0 +1,165 @@
+// Package delivery calls endpoints for triggers: the stage "delivery".
+//
+// A trigger becomes a pending record in the stage's store, in the transaction
+// that consumes it. Only when that is committed is the call handed to the
+// dispatcher, which makes it outside any transaction; the result is written in
+// a later one. A crash in between leaves the pending record, and the call is
+// made again: at least once, always with the trigger's id as webhook-id.
+//
+// Calls follow Standard Webhooks 1.0.0: signatures, retries, 410, Retry-After.
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+const (
+	// StageName names the stage.
+	StageName = "delivery"
+	// StorePending names its store: trigger id to pending record.
+	StorePending = "pending"
+)
+
+// Config configures the stage.
+type Config struct {
+	Serde     *schemas.Serde
+	Endpoints []Endpoint
+	// Retry is how long after each failed attempt the next one is made; one
+	// attempt more than it has entries is made in all. nil: [DefaultRetry].
+	Retry []time.Duration
+	// Jitter is the share of a delay that may be added at random, so that calls
+	// that failed together do not return together; 0: 0.1, negative: none.
+	Jitter float64
+	// Timeout is the time for one attempt, response included; 0: 15 s.
+	Timeout time.Duration
+	// Wake is called when a result is ready to be written: the worker's Wake.
+	Wake func()
+	// Version is told to endpoints in User-Agent.
+	Version    string
+	Registerer prometheus.Registerer // nil: not registered
+	Logger     *slog.Logger          // nil: slog.Default
+	// Now is the wall clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// DefaultRetry is the schedule that Standard Webhooks recommends: ten attempts
+// over a little more than three and a half days.
+func DefaultRetry() []time.Duration {
+	return []time.Duration{
+		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+	}
+}
+
+// Delivery is the stage with its dispatcher.
+type Delivery struct {
+	cfg     Config
+	lanes   map[string]*lane
+	metrics *metrics
+
+	ctx      context.Context // of the calls
+	cancel   context.CancelFunc
+	calls    sync.WaitGroup
+	mu       sync.Mutex // guards draining against calls.Add
+	draining atomic.Bool
+
+	generations struct {
+		sync.Mutex
+		current map[int32]*generation
+	}
+}
+
+// New checks the configuration and makes the stage. Close must be called.
+func New(cfg Config) (*Delivery, error) {
+	if cfg.Serde == nil {
+		return nil, errors.New("delivery: no serde")
+	}
+	if cfg.Retry == nil {
+		cfg.Retry = DefaultRetry()
+	}
+	if cfg.Jitter == 0 {
+		cfg.Jitter = 0.1
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 15 * time.Second
+	}
+	if cfg.Wake == nil {
+		cfg.Wake = func() {}
+	}
+	if cfg.Version == "" {
+		cfg.Version = "dev"
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	d := &Delivery{cfg: cfg, lanes: map[string]*lane{}, metrics: newMetrics(cfg.Registerer)}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.generations.current = map[int32]*generation{}
+	var errs []error
+	for i := range cfg.Endpoints {
+		e, err := cfg.Endpoints[i].prepare()
+		if err == nil && d.lanes[cfg.Endpoints[i].Name] != nil {
+			err = fmt.Errorf("endpoint %q: name: used twice; give each endpoint a name of its own", e.name)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		d.lanes[e.name] = newLane(d, e)
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.cancel()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Stage returns the stage to run.
+func (d *Delivery) Stage() stream.Stage {
+	return stream.Stage{
+		Name: StageName, Input: schemas.TopicTriggers, Stores: []string{StorePending},
+		NewTask: func(partition int32) (stream.Task, error) {
+			return newTask(d, d.newGeneration(partition)), nil
+		},
+	}
+}
+
+// Drain starts no further calls and waits for those under way, so that their
+// results can still be written. It is called before the worker is stopped.
+func (d *Delivery) Drain(ctx context.Context) error {
+	d.mu.Lock()
+	d.draining.Store(true)
+	d.mu.Unlock()
+	done := make(chan struct{})
+	go func() { d.calls.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for calls under way: %w", ctx.Err())
+	}
+}
+
+// Close ends all calls and waits for them. What was under way is still pending
+// and is called again by the next process.
+func (d *Delivery) Close() {
+	d.cancel()
+	_ = d.Drain(context.Background())
+	for _, l := range d.lanes {
+		l.client.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,64 @@
+package delivery
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// lease is how long after its last tick a task is taken to be alive. A task
+// ticks with every commit, so one that is silent for longer has lost its
+// partition, and another worker makes its calls.
+const lease = 10 * time.Second
+
+// generation is one life of a task: from one assignment or abort to the next.
+// Calls belong to it, and their results are for it alone. What a generation
+// that has ended left under way is pending in the store, and its successor
+// calls again.
+type generation struct {
+	ended    atomic.Bool
+	lastTick atomic.Pointer[time.Time]
+
+	mu      sync.Mutex
+	results []result
+}
+
+// newGeneration ends the partition's generation, if there is one here, and
+// begins the next.
+func (d *Delivery) newGeneration(partition int32) *generation {
+	g := &generation{}
+	g.ticked()
+	d.generations.Lock()
+	defer d.generations.Unlock()
+	if old := d.generations.current[partition]; old != nil {
+		old.ended.Store(true)
+	}
+	d.generations.current[partition] = g
+	return g
+}
+
+func (g *generation) ticked() {
+	now := time.Now()
+	g.lastTick.Store(&now)
+}
+
+// stale tells that calls of the generation should not be started any more.
+func (g *generation) stale() bool {
+	return g.ended.Load() || time.Since(*g.lastTick.Load()) > lease
+}
+
+// hand gives a result to the task's next tick.
+func (g *generation) hand(r result) {
+	g.mu.Lock()
+	g.results = append(g.results, r)
+	g.mu.Unlock()
+}
+
+// take returns the results handed in so far.
+func (g *generation) take() []result {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.results
+	g.results = nil
+	return r
+}
