@@ -29,6 +29,9 @@ type Mailjet struct{}
 // Name returns "mailjet".
 func (Mailjet) Name() string { return mailjetName }
 
+// SignsBody returns false.
+func (Mailjet) SignsBody() bool { return false }
+
 // Verify checks Basic authentication.
 func (Mailjet) Verify(r *http.Request, _ []byte, c Credentials) (string, error) {
 	return verifyBasic(r, c)

@@ -16,6 +16,10 @@ type Provider interface {
 	// Name is the name in configuration and records.
 	Name() string
 
+	// SignsBody tells whether Verify looks at the body. Where it does not, a
+	// request is verified before its body is read.
+	SignsBody() bool
+
 	// Verify checks that a request comes from the provider, in constant time,
 	// and names the scheme that showed it; [SchemeNone] where none is
 	// configured. The error is an *[AuthError].

@@ -1,0 +1,81 @@
+package ingest
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// countedCodes are the answers that a known source can get.
+var countedCodes = [...]int{
+	http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusMethodNotAllowed,
+	http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable,
+}
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	unknown  prometheus.Counter
+	failed   *prometheus.CounterVec
+	bytes    prometheus.Counter
+	duration prometheus.Histogram
+	produce  prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer, bytes, pending *budget) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "posthorn_gateway_requests_total",
+			Help: "Webhook requests by configured source and answer.",
+		}, []string{"source", "code"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "posthorn_gateway_failed_total",
+			Help: "Webhooks that could not be stored: produce (Kafka refused), timeout (no answer), budget (too much pending).",
+		}, []string{"reason"}),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "posthorn_gateway_body_bytes_total",
+			Help: "Bytes of webhook bodies that were read and verified.",
+		}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "posthorn_gateway_request_duration_seconds",
+			Help:    "Time from a request's headers to its answer.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}),
+		produce: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "posthorn_gateway_produce_duration_seconds",
+			Help:    "Time until Kafka confirmed or refused a webhook.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}),
+	}
+	m.unknown = m.requests.WithLabelValues("unknown", strconv.Itoa(http.StatusNotFound))
+	if reg != nil {
+		reg.MustRegister(m.requests, m.failed, m.bytes, m.duration, m.produce,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "posthorn_gateway_pending_bytes",
+				Help: "Bytes of the budget taken by webhooks not yet durable.",
+			}, bytes.inUse),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "posthorn_gateway_pending_requests",
+				Help: "Requests being served.",
+			}, pending.inUse))
+	}
+	return m
+}
+
+// requestsOf resolves the counters of a source once.
+func (m *metrics) requestsOf(source string) (c [len(countedCodes)]prometheus.Counter) {
+	for i, code := range countedCodes {
+		c[i] = m.requests.WithLabelValues(source, strconv.Itoa(code))
+	}
+	return c
+}
+
+func (m *metrics) observe(s *source, status int, d time.Duration) {
+	for i, code := range countedCodes {
+		if code == status {
+			s.requests[i].Inc()
+		}
+	}
+	m.duration.Observe(d.Seconds())
+}

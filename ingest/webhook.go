@@ -1,0 +1,168 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/ingest/provider"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+const webhookPath = "/v1/webhooks/"
+
+// keptHeaders are the request headers stored with a webhook, by canonical name.
+// It is a list of what is kept rather than of what is not, so that no
+// credential ever slips in.
+var keptHeaders = [...]struct{ canonical, stored string }{
+	{"User-Agent", "user-agent"},
+	{"Content-Encoding", "content-encoding"},
+	{"X-Request-Id", "x-request-id"},
+	{"Traceparent", "traceparent"},
+}
+
+func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	name, ok := strings.CutPrefix(r.URL.Path, webhookPath)
+	src := g.sources[name]
+	if !ok || src == nil {
+		g.metrics.unknown.Inc()
+		(&problem{status: http.StatusNotFound, slug: "unknown-source", title: "No such source",
+			detail: "webhooks are posted to " + webhookPath + "{source}, where the source is configured"}).write(w, r)
+		return
+	}
+	id, p := g.accept(w, r, src)
+	status := http.StatusOK
+	if p != nil {
+		status = p.status
+		p.write(w, r)
+	} else {
+		answer(w, id)
+	}
+	g.metrics.observe(src, status, time.Since(start))
+}
+
+// answer says that the webhook is stored. Mailjet takes exactly 200 for that.
+func answer(w http.ResponseWriter, id schemas.ID) {
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	var buf [64]byte
+	body := append(buf[:0], `{"webhook_id":"`...)
+	body = id.AppendText36(body)
+	body = append(body, '"', '}', '\n')
+	// A caller that is gone sends again.
+	_, _ = w.Write(body)
+}
+
+var jsonType = []string{"application/json"}
+
+// accept takes one webhook and returns once Kafka has it, or says why not.
+func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (schemas.ID, *problem) {
+	if r.Method != http.MethodPost {
+		return schemas.ID{}, &problem{status: http.StatusMethodNotAllowed, slug: "method", title: "Only POST", allow: http.MethodPost,
+			detail: "webhooks are posted; " + r.Method + " does nothing here"}
+	}
+	if !g.pending.take(1) {
+		return schemas.ID{}, unavailable("busy", "too many requests at once")
+	}
+	defer g.pending.give(1)
+
+	var scheme string
+	if !src.Provider.SignsBody() {
+		var p *problem
+		if scheme, p = verify(r, nil, src); p != nil {
+			return schemas.ID{}, p
+		}
+	}
+	body, held, p := g.readBody(w, r)
+	if p != nil {
+		return schemas.ID{}, p
+	}
+	defer g.buffers.put(body)
+	if src.Provider.SignsBody() {
+		if scheme, p = verify(r, *body, src); p != nil {
+			g.budget.give(held)
+			return schemas.ID{}, p
+		}
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		g.budget.give(held)
+		return schemas.ID{}, unavailable("no-id", "no random numbers for an id")
+	}
+	hook := schemas.Webhook{
+		ID: schemas.ID(id), Tenant: src.Tenant, Account: src.Account, Source: src.Name, Provider: src.Provider.Name(),
+		ReceivedAt: schemas.FromTime(time.Now()), RemoteIP: g.remoteIP(r),
+		ContentType: r.Header.Get("Content-Type"), Headers: kept(r.Header), Query: r.URL.RawQuery,
+		Body: *body, SHA256: sha256.Sum256(*body), Verified: scheme,
+	}
+	g.metrics.bytes.Add(float64(len(*body)))
+	return hook.ID, g.store(&hook, held)
+}
+
+func verify(r *http.Request, body []byte, src *source) (scheme string, _ *problem) {
+	scheme, err := src.Provider.Verify(r, body, src.Credentials)
+	if err == nil {
+		return scheme, nil
+	}
+	p := &problem{status: http.StatusUnauthorized, slug: "unauthorized", title: "Not from the provider", detail: err.Error()}
+	var refused *provider.AuthError
+	if errors.As(err, &refused) {
+		p.challenge = refused.Challenge
+	}
+	return "", p
+}
+
+func kept(h http.Header) map[string]string {
+	m := make(map[string]string, 2)
+	for _, k := range keptHeaders {
+		if v := h[k.canonical]; len(v) > 0 {
+			m[k.stored] = v[0]
+		}
+	}
+	return m
+}
+
+// store produces the webhook and waits until it is durable. It takes over held
+// bytes of the budget, which come back when the producer lets go of the record:
+// that may be after the caller was told to send again.
+func (g *Gateway) store(hook *schemas.Webhook, held int64) *problem {
+	value := g.buffers.get(len(hook.Body) + envelope)
+	*value = g.cfg.Serde.Append(*value, schemas.TopicWebhooks, hook)
+	done := make(chan error, 1)
+	start := time.Now()
+	// The request's context is not passed on: records of one batch share their
+	// fate, and one caller that hangs up must not fail the others.
+	g.cfg.Producer.Produce(context.Background(), &kgo.Record{Topic: schemas.TopicWebhooks, Value: *value}, func(_ *kgo.Record, err error) {
+		g.budget.give(held)
+		if err == nil {
+			// Only now does nothing refer to it: a failed record may still be
+			// on its way out.
+			g.buffers.put(value)
+		}
+		g.kafka.result(err)
+		done <- err
+	})
+	timeout := time.NewTimer(g.cfg.AckTimeout)
+	defer timeout.Stop()
+	select {
+	case err := <-done:
+		g.metrics.produce.Observe(time.Since(start).Seconds())
+		if err == nil {
+			return nil
+		}
+		g.metrics.failed.WithLabelValues("produce").Inc()
+		if tooLarge(err) {
+			return bodyTooLarge("Kafka takes no record of this size")
+		}
+	case <-timeout.C:
+		g.metrics.failed.WithLabelValues("timeout").Inc()
+	}
+	return unavailable("not-durable", "Kafka did not confirm the webhook in time")
+}
