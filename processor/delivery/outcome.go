@@ -27,7 +27,7 @@ func (t *task) finish(ctx stream.Context, now time.Time, r *result) {
 			t.record(ctx, r, schemas.DeliveryStatusFailed, time.Time{})
 			break
 		}
-		p := pending{attempts: c.attempts + 1, due: now.Add(wait), trigger: c.value}
+		p := pending{attempts: c.attempts + 1, due: now.Add(wait).Truncate(time.Microsecond), trigger: c.value}
 		store.Put(key, p.append(nil))
 		t.open(ctx)
 		t.later = append(t.later, laterCall{c.trigger.Endpoint, dueCall{due: p.due, id: c.trigger.TriggerID}})
