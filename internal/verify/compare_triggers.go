@@ -1,0 +1,168 @@
+package verify
+
+import (
+	"github.com/posthorn/posthorn/processor/trigger"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// expectedTrigger is what all messages of one once-per key say together.
+type expectedTrigger struct {
+	rule    *trigger.Rule
+	verdict verdict
+	touched bool
+	sample  *derived
+	// messages may each have completed the rule.
+	messages []*derived
+}
+
+func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*derived) {
+	check := v.report.check(checkTriggers)
+	rules := map[string]*trigger.Rule{}
+	expected := map[schemas.ID]*expectedTrigger{}
+	for _, r := range v.cfg.Rules.Rules() {
+		rules[r.Name] = r
+		for _, d := range groups {
+			if d.message == nil {
+				continue
+			}
+			id, ok := triggerID(r, d.message, d.events)
+			if !ok {
+				continue
+			}
+			e := expected[id]
+			if e == nil {
+				e = &expectedTrigger{rule: r}
+				expected[id] = e
+			}
+			e.messages = append(e.messages, d)
+			e.touched = e.touched || d.touched
+			if judged := judge(r, d.message, d.events); judged > e.verdict {
+				e.verdict, e.sample = judged, d
+			}
+		}
+	}
+	type pair struct{ live, expired int64 }
+	counted := map[schemas.ID]pair{}
+	for _, t := range f.triggers {
+		r := rules[t.Rule]
+		if r == nil || r.Version != t.RuleVersion {
+			check.Skipped++ // a rule that is no longer there, or was different
+			continue
+		}
+		e := expected[t.TriggerID]
+		switch {
+		case e == nil:
+			if v.elsewhere(f, t) {
+				check.Skipped++
+				continue
+			}
+			check.Found++
+			v.report.differ(check, "trigger %s of rule %s is unexpected: no message has its key", t.TriggerID, t.Rule)
+			continue
+		case e.touched:
+			check.Skipped++
+			continue
+		}
+		check.Found++
+		if problem := e.problem(t); problem != "" {
+			v.report.differ(check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, problem)
+		}
+		n := counted[t.TriggerID]
+		if t.Status == schemas.TriggerStatusExpired {
+			n.expired++
+		} else {
+			n.live++
+		}
+		counted[t.TriggerID] = n
+	}
+	for id, e := range expected {
+		n := counted[id]
+		if e.touched {
+			continue
+		}
+		if e.verdict == unsatisfied {
+			// What was found was judged by its own evidence above.
+			check.Expected += n.live + n.expired
+			continue
+		}
+		check.Expected += max(1, n.live+n.expired)
+		switch {
+		case e.verdict == live && n.live == 0:
+			v.report.differ(check, "trigger %s of rule %s for message %s is missing", id, e.rule.Name, e.sample.message.MessageID)
+		case e.verdict == expired && n.live+n.expired == 0:
+			v.report.differ(check, "trigger %s of rule %s for message %s is missing: it should be there as expired", id, e.rule.Name, e.sample.message.MessageID)
+		}
+		if n.live > 1 || n.expired > 1 {
+			v.report.differ(check, "trigger %s of rule %s is there %d times, and %d times as expired", id, e.rule.Name, n.live, n.expired)
+		}
+	}
+}
+
+// elsewhere tells whether the evidence of a trigger lies outside of the cut.
+func (v *verifier) elsewhere(f *facts, t *schemas.Trigger) bool {
+	for _, e := range t.Evidence {
+		if f.other[e.EventID] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// problem says what is wrong with a found trigger, judged by its own evidence.
+// It need not be the evidence that the whole set of events gives: an earlier
+// send may have become known after the rule had fired, and what has fired is
+// never revoked.
+func (e *expectedTrigger) problem(t *schemas.Trigger) string {
+	if len(t.Evidence) != 2 {
+		return "it has not two events as evidence"
+	}
+	d, a, b := e.witness(t)
+	if d == nil {
+		return "its evidence is not among the events of a message with its key"
+	}
+	if !isAnchor(e.rule, a) || !isEvidence(e.rule, b) {
+		return "its evidence is not of the rule's kind"
+	}
+	status := schemas.TriggerStatusFired
+	if e.rule.Shadow {
+		status = schemas.TriggerStatusShadow
+	}
+	switch judgePair(e.rule, a, b) {
+	case unsatisfied:
+		return "its evidence does not satisfy the rule"
+	case expired:
+		status = schemas.TriggerStatusExpired
+	}
+	if !condition(e.rule, d.message, d.events, b) {
+		return "its condition does not hold"
+	}
+	want := *t
+	want.Kind, want.Status, want.OncePer = e.rule.Kind, status, string(e.rule.OncePer)
+	want.Tenant, want.Account, want.RecipientID = d.message.Tenant, d.message.Account, d.message.RecipientID
+	want.AnchorAt, want.OccurredAt, want.ArrivedAt = at(a), at(b), max(a.ArrivedAt, b.ArrivedAt)
+	want.Endpoint = e.rule.Call
+	want.Evidence = []schemas.Evidence{evidence(a), evidence(b)}
+	if !equal(&want, t) {
+		return diff(&want, t)
+	}
+	return ""
+}
+
+// witness finds the message and the two events that a trigger names.
+func (e *expectedTrigger) witness(t *schemas.Trigger) (d *derived, a, b *schemas.Event) {
+	for _, d := range e.messages {
+		if d.message.MessageID != t.MessageID || d.message.Account != t.Account {
+			continue
+		}
+		a = first(d.events, func(x *schemas.Event) bool { return x.EventID == t.Evidence[0].EventID })
+		b = first(d.events, func(x *schemas.Event) bool { return x.EventID == t.Evidence[1].EventID })
+		if a != nil && b != nil {
+			return d, a, b
+		}
+	}
+	return nil, nil, nil
+}
+
+func evidence(e *schemas.Event) schemas.Evidence {
+	return schemas.Evidence{EventID: e.EventID, Type: e.Type.String(), OccurredAt: e.OccurredAt, Machine: e.Machine.String()}
+}

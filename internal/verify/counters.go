@@ -1,0 +1,152 @@
+package verify
+
+import (
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// windowLength is the length of a window in microseconds.
+const windowLength = 300 * 1_000_000
+
+// noCampaign counts messages that have none.
+const noCampaign = "-"
+
+// windowKey tells counts apart, as the key of posthorn.statistics does.
+type windowKey struct {
+	tenant, campaign string
+	basis            schemas.Basis
+	start            schemas.Timestamp // zero for lifetime
+}
+
+func campaignOf(m *schemas.Message) string {
+	if m.CampaignID == "" {
+		return noCampaign
+	}
+	return m.CampaignID
+}
+
+// contribute adds what one message counts, in its lifetime and in the windows
+// of both bases.
+func contribute(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event) {
+	campaign := campaignOf(m)
+	add := func(at schemas.Timestamp, apply func(c *schemas.Counters)) {
+		at = windowOf(at)
+		apply(counters(to, windowKey{m.Tenant, campaign, schemas.BasisLifetime, 0}))
+		apply(counters(to, windowKey{m.Tenant, campaign, schemas.BasisEventTime, at}))
+		if m.SentAt != 0 {
+			apply(counters(to, windowKey{m.Tenant, campaign, schemas.BasisSendTime, windowOf(m.SentAt)}))
+		}
+	}
+	once := func(at schemas.Timestamp, field func(c *schemas.Counters) *int64) {
+		if at != 0 {
+			add(at, func(c *schemas.Counters) { *field(c)++ })
+		}
+	}
+	once(m.FirstEventAt, func(c *schemas.Counters) *int64 { return &c.Messages })
+	once(m.OutcomeAt, outcomeField(m))
+	once(m.FirstOpenedAt, func(c *schemas.Counters) *int64 { return &c.Opened })
+	once(m.FirstHumanOpenedAt, func(c *schemas.Counters) *int64 { return &c.HumanOpened })
+	once(m.FirstClickedAt, func(c *schemas.Counters) *int64 { return &c.Clicked })
+	once(m.FirstHumanClickedAt, func(c *schemas.Counters) *int64 { return &c.HumanClicked })
+	once(m.UnsubscribedAt, func(c *schemas.Counters) *int64 { return &c.Unsubscribed })
+	once(m.ComplainedAt, func(c *schemas.Counters) *int64 { return &c.Complained })
+	if m.LateBounce {
+		once(m.OutcomeAt, func(c *schemas.Counters) *int64 { return &c.LateBounces })
+	}
+	if m.OpenDelayMS.Valid {
+		add(m.FirstOpenedAt, func(c *schemas.Counters) { c.OpenDelays++; c.OpenDelayMS += m.OpenDelayMS.Int64 })
+	}
+	if m.ClickDelayMS.Valid {
+		add(m.FirstClickedAt, func(c *schemas.Counters) { c.ClickDelays++; c.ClickDelayMS += m.ClickDelayMS.Int64 })
+	}
+	for _, e := range events {
+		byHuman := e.Machine != schemas.MachineMachine
+		add(e.OccurredAt, func(c *schemas.Counters) {
+			switch {
+			case e.Type == schemas.EventTypeOpened && byHuman:
+				c.Opens++
+				c.HumanOpens++
+			case e.Type == schemas.EventTypeOpened:
+				c.Opens++
+			case e.Type == schemas.EventTypeClicked && byHuman:
+				c.Clicks++
+				c.HumanClicks++
+			case e.Type == schemas.EventTypeClicked:
+				c.Clicks++
+			case e.Type == schemas.EventTypeUnsubscribed:
+				c.Unsubscribes++
+			case e.Type == schemas.EventTypeComplained:
+				c.Complaints++
+			}
+		})
+	}
+}
+
+func outcomeField(m *schemas.Message) func(c *schemas.Counters) *int64 {
+	return func(c *schemas.Counters) *int64 {
+		switch m.Outcome {
+		case schemas.OutcomeQueued:
+			return &c.Queued
+		case schemas.OutcomeDeferred:
+			return &c.Deferred
+		case schemas.OutcomeDelivered:
+			return &c.Delivered
+		case schemas.OutcomeRejected:
+			return &c.Rejected
+		case schemas.OutcomeFailed:
+			return &c.Failed
+		case schemas.OutcomeBounced:
+			if m.BounceClass == "hard" {
+				return &c.HardBounced
+			}
+			return &c.SoftBounced
+		}
+		return new(int64) // no outcome is counted
+	}
+}
+
+// windowOf returns the start of the window that holds at.
+func windowOf(at schemas.Timestamp) schemas.Timestamp {
+	rest := at % windowLength
+	if rest < 0 {
+		rest += windowLength
+	}
+	return at - rest
+}
+
+func counters(of map[windowKey]*schemas.Counters, k windowKey) *schemas.Counters {
+	c := of[k]
+	if c == nil {
+		c = &schemas.Counters{}
+		of[k] = c
+	}
+	return c
+}
+
+// sum adds b to a, field by field.
+func sum(a, b *schemas.Counters) {
+	a.Messages += b.Messages
+	a.Queued += b.Queued
+	a.Deferred += b.Deferred
+	a.Delivered += b.Delivered
+	a.Rejected += b.Rejected
+	a.Failed += b.Failed
+	a.HardBounced += b.HardBounced
+	a.SoftBounced += b.SoftBounced
+	a.Opened += b.Opened
+	a.HumanOpened += b.HumanOpened
+	a.Opens += b.Opens
+	a.HumanOpens += b.HumanOpens
+	a.Clicked += b.Clicked
+	a.HumanClicked += b.HumanClicked
+	a.Clicks += b.Clicks
+	a.HumanClicks += b.HumanClicks
+	a.Unsubscribed += b.Unsubscribed
+	a.Unsubscribes += b.Unsubscribes
+	a.Complained += b.Complained
+	a.Complaints += b.Complaints
+	a.LateBounces += b.LateBounces
+	a.OpenDelayMS += b.OpenDelayMS
+	a.OpenDelays += b.OpenDelays
+	a.ClickDelayMS += b.ClickDelayMS
+	a.ClickDelays += b.ClickDelays
+}

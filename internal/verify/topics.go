@@ -1,0 +1,125 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/processor/stream"
+)
+
+// offsets are positions in a topic, by partition.
+type offsets map[int32]int64
+
+func (o offsets) sum() (n int64) {
+	for _, at := range o {
+		n += at
+	}
+	return n
+}
+
+// bounds asks where the committed part of a topic begins and ends.
+func bounds(ctx context.Context, adm *kadm.Client, topic string) (start, end offsets, err error) {
+	starts, err := adm.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("asking for the start of %s: %w", topic, err)
+	}
+	ends, err := adm.ListCommittedOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("asking for the end of %s: %w", topic, err)
+	}
+	start, end = offsets{}, offsets{}
+	starts.Each(func(o kadm.ListedOffset) { start[o.Partition] = o.Offset })
+	ends.Each(func(o kadm.ListedOffset) { end[o.Partition] = o.Offset })
+	if len(end) == 0 {
+		return nil, nil, fmt.Errorf("topic %s does not exist: create the topics first", topic)
+	}
+	return start, end, nil
+}
+
+// idle is how long a reader waits, without an error and with nothing read,
+// before it takes what lies before the end for markers and compacted records.
+const idle = 3 * time.Second
+
+// read calls f for every committed record of a topic from start up to end, in
+// the order of each partition. Frontier markers are left out.
+func (v *verifier) read(ctx context.Context, topic string, start, end offsets, f func(*kgo.Record) error) error {
+	left := offsets{}
+	from := map[int32]kgo.Offset{}
+	for p, to := range end {
+		if start[p] < to {
+			left[p] = to
+			from[p] = kgo.NewOffset().At(start[p])
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	// Control records are kept since the last record before the end is often
+	// one: it tells that the partition was read to its end.
+	cl, err := kafka.NewConsumer(v.cfg.Kafka, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.KeepControlRecords())
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for len(left) > 0 {
+		n, err := poll(ctx, cl, left, f)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", topic, err)
+		}
+		if n == 0 {
+			// The broker must still be there, else silence means nothing.
+			if err := cl.Ping(ctx); err != nil {
+				return fmt.Errorf("reading %s, partitions %v: %w", topic, slices.Sorted(maps.Keys(left)), err)
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// poll reads once and takes partitions that were read to their end out of left.
+func poll(ctx context.Context, cl *kgo.Client, left offsets, f func(*kgo.Record) error) (n int, err error) {
+	pollCtx, cancel := context.WithTimeout(ctx, idle)
+	defer cancel()
+	fetches := cl.PollFetches(pollCtx)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	for _, e := range fetches.Errors() {
+		if !errors.Is(e.Err, context.DeadlineExceeded) {
+			return 0, fmt.Errorf("partition %d: %w", e.Partition, e.Err)
+		}
+	}
+	for it := fetches.RecordIter(); !it.Done(); {
+		rec := it.Next()
+		n++
+		to, ok := left[rec.Partition]
+		if !ok || rec.Offset >= to {
+			delete(left, rec.Partition)
+			continue
+		}
+		if !rec.Attrs.IsControl() && !stream.IsMarker(rec) {
+			if err := f(rec); err != nil {
+				return n, fmt.Errorf("partition %d offset %d: %w", rec.Partition, rec.Offset, err)
+			}
+		}
+		if rec.Offset+1 >= to {
+			delete(left, rec.Partition)
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,248 @@
+// Package verify checks Posthorn's outputs against its source of truth: it
+// recomputes everything from posthorn.webhooks and compares.
+//
+// It shares nothing with the processors but the providers' decoders and the
+// parser of rules: a mistake there that both make would go unseen. Where they
+// update state event by event, it sorts all events of a message and counts.
+//
+// A run takes a cut, the ends of posthorn.webhooks, waits until every stage has
+// passed it, reads the outputs and then the webhooks, and spills both to disk,
+// partitioned by recipient, so that memory is bounded. It may run beside live
+// traffic: what a webhook after the cut has touched is skipped and counted as
+// such.
+//
+//   - topics.go, wait.go, spill.go: reading up to the cut with bounded memory;
+//   - expect.go, message.go, counters.go, rules.go: what ought to be there;
+//   - compare.go and compare_*.go: what is there;
+//   - clickhouse.go: the tables against the topics.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/ingest/provider"
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/processor/trigger"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// Config says what to verify.
+type Config struct {
+	Kafka kafka.Config
+	Serde *schemas.Serde
+	// Secret is the tenant's recipient secret.
+	Secret []byte
+	// Rules are those that the processor runs; nil: none.
+	Rules *trigger.Set
+	// ClickHouse, where set, is compared with the topics.
+	ClickHouse driver.Conn
+	// SinkGroups names the consumer group that writes a topic into ClickHouse;
+	// several lanes are several groups.
+	SinkGroups func(topic string) []string
+	// Steps are the stages to wait for; nil: DefaultSteps.
+	Steps []Step
+	// Timeout bounds the wait for the stages. Default 1 minute.
+	Timeout time.Duration
+	// Dir is where the spill files go; empty: the system's temporary folder.
+	Dir string
+	// Buckets is the number of spill files; 0: chosen from the topics' sizes.
+	Buckets int
+	// Progress, where set, hears how far a phase is.
+	Progress func(phase string, done, total int64)
+}
+
+// eventsPerBucket keeps a bucket at some 50 MiB in memory.
+const eventsPerBucket = 20_000
+
+type verifier struct {
+	cfg    Config
+	adm    *kadm.Client
+	report *Report
+
+	start, cut offsets // of posthorn.webhooks
+	facts      *spill  // events, messages and triggers by recipient
+	refused    *spill  // rejections by webhook
+	campaigns  *spill  // contributions and statistics by campaign
+	// refusedBefore holds what an earlier version of a decoder refused. This
+	// one may read it, but nobody has asked for that unless it is replayed.
+	refusedBefore map[element]bool
+}
+
+// Run verifies once. Differences are in the report, not an error.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = time.Minute
+	}
+	if cfg.Steps == nil {
+		cfg.Steps = DefaultSteps()
+	}
+	adm, closeAdmin, err := kafka.NewAdmin(cfg.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAdmin()
+	v := &verifier{cfg: cfg, adm: adm, report: newReport(), refusedBefore: map[element]bool{}}
+	if v.start, v.cut, err = bounds(ctx, adm, schemas.TopicWebhooks); err != nil {
+		return nil, err
+	}
+	v.report.Webhooks = v.cut.sum() - v.start.sum()
+	if err := v.wait(ctx, v.cut); err != nil {
+		return nil, err
+	}
+	if err := v.compareTopics(ctx); err != nil {
+		return nil, err
+	}
+	if err := v.compareClickHouse(ctx); err != nil {
+		return nil, err
+	}
+	return v.report, nil
+}
+
+func (v *verifier) progress(phase string, done, total int64) {
+	if v.cfg.Progress != nil {
+		v.cfg.Progress(phase, done, total)
+	}
+}
+
+// compareTopics reads all topics into spill files and compares them.
+func (v *verifier) compareTopics(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp(v.cfg.Dir, "posthorn-verify-")
+	if err != nil {
+		return fmt.Errorf("creating spill folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	buckets := v.cfg.Buckets
+	if buckets <= 0 {
+		_, events, err := bounds(ctx, v.adm, schemas.TopicEvents)
+		if err != nil {
+			return err
+		}
+		buckets = int(min(256, 1+max(events.sum(), v.report.Webhooks)/eventsPerBucket))
+	}
+	for _, s := range []struct {
+		to   **spill
+		name string
+	}{{&v.facts, "facts"}, {&v.refused, "refused"}, {&v.campaigns, "campaigns"}} {
+		if *s.to, err = newSpill(dir, s.name, buckets); err != nil {
+			return err
+		}
+		defer (*s.to).close()
+	}
+	if err := v.readAll(ctx); err != nil {
+		return err
+	}
+	for i := range buckets {
+		v.progress("comparing", int64(i), int64(buckets))
+		if err := errors.Join(ctx.Err(), v.compareFacts(i), v.compareRejections(i)); err != nil {
+			return err
+		}
+	}
+	// Contributions are complete only now.
+	for i := range buckets {
+		if err := errors.Join(ctx.Err(), v.compareStatistics(i)); err != nil {
+			return err
+		}
+	}
+	v.progress("comparing", int64(buckets), int64(buckets))
+	return nil
+}
+
+// readAll spills the outputs, then the webhooks, then the events. The order
+// matters beside live traffic: whatever has changed an output that was read is
+// among the events, which are read last, and tells that it must be skipped.
+func (v *verifier) readAll(ctx context.Context) error {
+	decode := func(rec *kgo.Record, into schemas.Record) error {
+		if err := v.cfg.Serde.Decode(rec.Value, into); err != nil {
+			return fmt.Errorf("decoding record: %w", err)
+		}
+		return nil
+	}
+	for _, t := range []struct {
+		topic string
+		keep  func(rec *kgo.Record) error
+	}{
+		{schemas.TopicStatistics, func(rec *kgo.Record) error {
+			var s schemas.CampaignStatistics
+			if err := decode(rec, &s); err != nil {
+				return err
+			}
+			return v.campaigns.put(campaignKey(s.Tenant, s.CampaignID), kindStatistics, s.AppendAvro(nil))
+		}},
+		{schemas.TopicTriggers, func(rec *kgo.Record) error {
+			var t schemas.Trigger
+			if err := decode(rec, &t); err != nil {
+				return err
+			}
+			return v.facts.put(t.RecipientID[:], kindTrigger, t.AppendAvro(nil))
+		}},
+		{schemas.TopicMessages, func(rec *kgo.Record) error {
+			var m schemas.Message
+			if err := decode(rec, &m); err != nil {
+				return err
+			}
+			return v.facts.put(m.RecipientID[:], kindMessage, m.AppendAvro(nil))
+		}},
+		{schemas.TopicRejected, func(rec *kgo.Record) error {
+			var r schemas.Rejection
+			if err := decode(rec, &r); err != nil {
+				return err
+			}
+			if p, ok := provider.ByName(r.Provider); ok && r.MapperVersion < p.Version() {
+				v.refusedBefore[element{place{r.Partition, r.Offset}, r.Index}] = true
+				v.report.check(checkRejections).Skipped++
+				return nil
+			}
+			return v.refused.put(r.WebhookID[:], kindRejection, r.AppendAvro(nil))
+		}},
+		{schemas.TopicWebhooks, func(rec *kgo.Record) error { return v.expect(ctx, rec) }},
+		{schemas.TopicEvents, func(rec *kgo.Record) error {
+			var e schemas.Event
+			if err := decode(rec, &e); err != nil {
+				return err
+			}
+			k := kindFoundEvent
+			if !v.covered(place{e.RawRef.Partition, e.RawRef.Offset}) {
+				k = kindOtherEvent
+			}
+			return v.facts.put(e.RecipientID[:], k, e.AppendAvro(nil))
+		}},
+	} {
+		start, end, err := bounds(ctx, v.adm, t.topic)
+		if err != nil {
+			return err
+		}
+		if t.topic == schemas.TopicWebhooks {
+			v.report.Later = end.sum() - v.cut.sum()
+			start, end = v.start, v.cut
+		}
+		var done int64
+		total := end.sum() - start.sum()
+		err = v.read(ctx, t.topic, start, end, func(rec *kgo.Record) error {
+			if done++; done%10_000 == 0 {
+				v.progress("reading "+t.topic, done, total)
+			}
+			if len(rec.Value) == 0 {
+				return nil // a tombstone
+			}
+			return t.keep(rec)
+		})
+		if err != nil {
+			return err
+		}
+		v.progress("reading "+t.topic, total, total)
+	}
+	return nil
+}
+
+// covered tells whether a webhook lies before the cut and is still retained.
+func (v *verifier) covered(at place) bool {
+	return at.offset >= v.start[at.partition] && at.offset < v.cut[at.partition]
+}
