@@ -14,6 +14,8 @@ const DefaultDeliveryTimeout = 10 * time.Second
 // in-sync replicas have it. A record that failed may have been written all the
 // same; its reader must bear duplicates.
 //
+// Leave Record.Timestamp unset: the delivery timeout counts from it.
+//
 // Options in extra override those set here: kgo.ProducerLinger (0 to 2 ms) and
 // kgo.RecordDeliveryTimeout are the ones meant to be set.
 func NewProducer(cfg Config, extra ...kgo.Opt) (*kgo.Client, error) {

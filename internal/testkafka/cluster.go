@@ -1,0 +1,205 @@
+package testkafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/posthorn/posthorn/internal/kafka"
+)
+
+// clusterID is that of every test cluster; they never meet.
+const clusterID = "cG9zdGhvcm4tdGVzdGthZg"
+
+// Options configures a cluster.
+type Options struct {
+	// Nodes is the number of brokers, each a controller too; the default is 1.
+	// With 3 or more, topics can have 3 replicas and transactions survive the
+	// loss of a node.
+	Nodes int
+
+	jvm []string
+}
+
+// Cluster is a running Apache Kafka.
+type Cluster struct {
+	nodes []*node
+	dir   string
+	lock  *os.File
+}
+
+// StartCluster starts a cluster and returns when it answers. Tests use [Start].
+func StartCluster(ctx context.Context, o Options) (*Cluster, error) {
+	in, err := install(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Another process may take a port between its choice and its use.
+	for attempt := 1; ; attempt++ {
+		c, err := startCluster(ctx, in, o)
+		if err == nil || attempt == 3 || ctx.Err() != nil {
+			return c, err
+		}
+	}
+}
+
+func startCluster(ctx context.Context, in installation, o Options) (*Cluster, error) {
+	o.Nodes = max(1, o.Nodes)
+	dir, lock, err := makeRunDir()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir, lock: lock}
+	ports, err := freePorts(2 * o.Nodes)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	var voters []string
+	for i := range o.Nodes {
+		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", i+1, ports[o.Nodes+i]))
+	}
+	for i := range o.Nodes {
+		n := &node{
+			install: in, jvm: o.jvm, dir: filepath.Join(dir, fmt.Sprint(i+1)),
+			id: i + 1, nodes: o.Nodes, voters: strings.Join(voters, ","),
+			port: ports[i], controllerPort: ports[o.Nodes+i],
+		}
+		c.nodes = append(c.nodes, n)
+		if err := n.prepare(); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	for _, n := range c.nodes {
+		if err := n.start(); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	if err := c.waitReady(ctx); err != nil {
+		err = fmt.Errorf("%w\n%s", err, c.LogTail())
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Brokers returns the addresses of all nodes; they stay the same over restarts.
+func (c *Cluster) Brokers() []string {
+	var addrs []string
+	for _, n := range c.nodes {
+		addrs = append(addrs, n.addr())
+	}
+	return addrs
+}
+
+// Kill9 kills the given nodes, counted from 1, or all of them, without giving
+// them a chance to write anything.
+func (c *Cluster) Kill9(nodes ...int) error {
+	return c.each(nodes, func(n *node) error { return n.stop(syscall.SIGKILL) })
+}
+
+// Restart starts the given nodes, counted from 1, or all of them, on their old
+// addresses and data, and returns when the cluster answers. Nodes that still
+// run are shut down in order first.
+func (c *Cluster) Restart(ctx context.Context, nodes ...int) error {
+	if err := c.each(nodes, func(n *node) error { return n.stop(syscall.SIGTERM) }); err != nil {
+		return err
+	}
+	if err := c.each(nodes, (*node).start); err != nil {
+		return err
+	}
+	if err := c.waitReady(ctx); err != nil {
+		return fmt.Errorf("%w\n%s", err, c.LogTail())
+	}
+	return nil
+}
+
+func (c *Cluster) each(ids []int, f func(*node) error) error {
+	var errs []error
+	for _, n := range c.nodes {
+		chosen := len(ids) == 0
+		for _, id := range ids {
+			chosen = chosen || id == n.id
+		}
+		if chosen {
+			errs = append(errs, f(n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Close kills the nodes and deletes their data.
+func (c *Cluster) Close() error {
+	err := c.Kill9()
+	err = errors.Join(err, os.RemoveAll(c.dir))
+	return errors.Join(err, c.lock.Close())
+}
+
+// LogTail returns the end of each node's log.
+func (c *Cluster) LogTail() string {
+	var b strings.Builder
+	for _, n := range c.nodes {
+		fmt.Fprintf(&b, "node %d:\n%s", n.id, n.logTail())
+	}
+	return b.String()
+}
+
+// waitReady waits until all running nodes are known to the controller.
+func (c *Cluster) waitReady(ctx context.Context) error {
+	want := 0
+	for _, n := range c.nodes {
+		if n.running() {
+			want++
+		}
+	}
+	cl, err := kafka.NewConsumer(kafka.Config{Brokers: c.Brokers(), ClientID: "testkafka"})
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, n := range c.nodes {
+			if n.exited() {
+				return fmt.Errorf("node %d exited: %w", n.id, n.waitErr())
+			}
+		}
+		// A plain request: the admin client answers from its cache.
+		req := kmsg.NewPtrMetadataRequest()
+		req.Topics = []kmsg.MetadataRequestTopic{}
+		m, err := req.RequestWith(ctx, cl)
+		if err == nil && len(m.Brokers) >= want && m.ControllerID >= 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for Kafka to answer: %w", errors.Join(ctx.Err(), err))
+		case <-tick.C:
+		}
+	}
+}
+
+// freePorts returns ports that nobody listens on at the moment.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer l.Close() // only at the end, or the next one might be the same
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
