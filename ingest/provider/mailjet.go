@@ -29,6 +29,9 @@ type Mailjet struct{}
 // Name returns "mailjet".
 func (Mailjet) Name() string { return mailjetName }
 
+// Version returns the version of this decoder.
+func (Mailjet) Version() int32 { return mailjetVersion }
+
 // SignsBody returns false.
 func (Mailjet) SignsBody() bool { return false }
 

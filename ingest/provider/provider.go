@@ -16,6 +16,10 @@ type Provider interface {
 	// Name is the name in configuration and records.
 	Name() string
 
+	// Version is the version of Decode, stored with what it made or refused. It
+	// grows when an event is read differently than before.
+	Version() int32
+
 	// SignsBody tells whether Verify looks at the body. Where it does not, a
 	// request is verified before its body is read.
 	SignsBody() bool
