@@ -66,10 +66,9 @@ func status(code int) http.HandlerFunc {
 // bench is the stage on one partition.
 type bench struct {
 	*streamtest.Driver
-	t     *testing.T
-	d     *Delivery
-	wake  chan struct{}
-	taken int
+	t    *testing.T
+	d    *Delivery
+	wake chan struct{}
 }
 
 func newBench(t *testing.T, change func(*Config), endpoints ...Endpoint) *bench {
