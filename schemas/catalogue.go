@@ -1,0 +1,124 @@
+package schemas
+
+import (
+	"strconv"
+	"time"
+)
+
+// Topic is a topic of the catalogue: what it is for, and how it is created.
+type Topic struct {
+	Name        string
+	Partitions  int32
+	Replication int16
+	Config      map[string]string // topic configuration, complete
+
+	Key       string        // what the record key is, for people
+	Value     string        // the record type it holds, or what else
+	Doc       string        // what it is for
+	Internal  bool          // for Posthorn alone: may change with any version
+	Compacted bool          // keeps the last record of each key
+	Retention time.Duration // of a topic that is not compacted
+}
+
+const (
+	day = 24 * time.Hour
+
+	// maxMessageBytes fits a webhook with a body of the gateway's default
+	// limit, 10 MiB, its headers, and what is derived from it. Kafka's own
+	// default is 1 MiB.
+	maxMessageBytes = 12 << 20
+
+	// tombstoneRetention is how long a compacted topic keeps deletions: state
+	// that was away for longer than half of it is restored in full.
+	tombstoneRetention = 7 * day
+)
+
+// Catalogue lists all topics. They have the same number of partitions, since a
+// task writes its messages and statistics to the partition of its own number.
+func Catalogue(partitions int32, replication int16) []Topic {
+	var topics []Topic
+	add := func(t Topic) {
+		t.Partitions, t.Replication = partitions, replication
+		t.Config = t.config()
+		topics = append(topics, t)
+	}
+	for _, t := range publicTopics() {
+		add(t)
+	}
+	for _, c := range changelogs {
+		add(Topic{Name: "posthorn." + c.stage + "-" + c.store + "-changelog", Key: "store key",
+			Value: c.value, Doc: c.doc, Internal: true, Compacted: true})
+	}
+	return topics
+}
+
+func publicTopics() []Topic {
+	return []Topic{
+		{Name: TopicWebhooks, Key: "none", Value: "Webhook", Retention: 30 * day,
+			Doc: "every request as received: the source of truth"},
+		{Name: TopicRejected, Key: "webhook id", Value: "Rejection", Retention: 30 * day,
+			Doc: "what could not be read, with the reason and the way back"},
+		{Name: TopicEventsByRecipient, Key: "recipient_id", Value: "Event", Retention: 7 * day, Internal: true,
+			Doc: "events as decoded, repeats included; carries frontier markers"},
+		{Name: TopicEvents, Key: "recipient_id", Value: "Event", Retention: 30 * day,
+			Doc: "facts: each event exactly once, never revised"},
+		{Name: TopicMessages, Key: "tenant/account/message/recipient", Value: "Message", Compacted: true,
+			Doc: "one record per message, revised as facts arrive"},
+		{Name: TopicCampaignDeltas, Key: "tenant/campaign", Value: "CampaignDelta", Retention: 7 * day, Internal: true,
+			Doc: "signed changes to campaigns; carries frontier markers"},
+		{Name: TopicStatistics, Key: "tenant/campaign/basis/window", Value: "CampaignStatistics", Compacted: true,
+			Doc: "windows and lifetime totals of campaigns; a later snapshot replaces an earlier one"},
+		{Name: TopicTriggers, Key: "recipient_id", Value: "Trigger", Retention: 30 * day,
+			Doc: "rules that fired"},
+		{Name: TopicDeliveries, Key: "trigger id", Value: "Delivery", Retention: 30 * day,
+			Doc: "every attempt of a callback and its outcome"},
+		{Name: TopicDeadLetters, Key: "as it was", Value: "the record as it was", Retention: 30 * day,
+			Doc: "records that a stage could not process; headers posthorn-stage, -cause, -topic, -partition and -offset tell why and where"},
+	}
+}
+
+// changelogs are the stores of the stages, each with its changelog. A stage with
+// stores also has one of the engine's own.
+var changelogs = [...]struct{ stage, store, value, doc string }{
+	{"engagement", "messages", "state of engagement", "the distinct events of every message"},
+	{"engagement", "rules", "state of engagement", "what has fired for whom"},
+	{"engagement", "engine", "timers", "the engine's own state of engagement"},
+	{"campaign", "windows", "state of campaign", "the counters of every window"},
+	{"campaign", "engine", "timers", "the engine's own state of campaign"},
+	{"delivery", "pending", "state of delivery", "callbacks that are not done, and which triggers are"},
+	{"delivery", "engine", "timers", "the engine's own state of delivery"},
+}
+
+// config is the topic's configuration. What is Kafka's default but matters is
+// set all the same: a cluster may have other defaults.
+func (t *Topic) config() map[string]string {
+	c := map[string]string{
+		"max.message.bytes": strconv.Itoa(maxMessageBytes),
+		"retention.bytes":   "-1", // never by size: what is not read yet must not vanish
+		// Records expire by the time of writing, not by event time. Only the
+		// broker's own clock is the arrival time of a webhook.
+		"message.timestamp.type": "CreateTime",
+	}
+	if t.Name == TopicWebhooks {
+		c["message.timestamp.type"] = "LogAppendTime"
+	}
+	if t.Replication >= 3 {
+		c["min.insync.replicas"] = "2" // an acknowledged record survives the loss of a broker
+	}
+	if !t.Compacted {
+		c["cleanup.policy"] = "delete"
+		c["retention.ms"] = ms(t.Retention)
+		return c
+	}
+	c["cleanup.policy"] = "compact"
+	c["retention.ms"] = "-1"
+	c["delete.retention.ms"] = ms(tombstoneRetention)
+	// The active segment is never compacted and is read in full on a restore:
+	// small segments, and cleaning once a third is out of date.
+	c["min.cleanable.dirty.ratio"] = "0.3"
+	c["segment.bytes"] = strconv.Itoa(64 << 20)
+	c["segment.ms"] = ms(day)
+	return c
+}
+
+func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
