@@ -1,0 +1,25 @@
+// Package analytics brings what was derived into ClickHouse and answers
+// questions about it.
+//
+// Read it in this order:
+//
+//   - migrate.go and migrations/: the tables;
+//   - tables.go and column.go: which topic goes into which table, and how a
+//     record becomes columns;
+//   - sink.go, lane.go: from Kafka into ClickHouse, exactly once;
+//   - api.go, campaigns.go, campaign.go: the HTTP API;
+//   - print.go and dashboard.go: the same figures for people.
+//
+// # Exactly once
+//
+// The partitions of a topic form lanes; each lane has one owner at a time. A
+// batch is one vector of offset ranges over its lane. It is recorded in the
+// lane's consumer group, by a commit that carries the group's generation,
+// before it is inserted. After a crash exactly the recorded batch is read again
+// and inserted under the same deduplication token, which ClickHouse drops if it
+// has it already. The record of the next batch says that this one is done.
+//
+// Tables that keep only the latest version of a row (messages,
+// campaign_statistics) need less: inserting a row twice is the same as once, so
+// their topics may be compacted between two readings.
+package analytics

@@ -1,0 +1,241 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// lane moves one lane of a topic into its table.
+type lane struct {
+	cfg     SinkConfig
+	table   table
+	number  int
+	admin   *kadm.Client
+	letters *deadLetters
+	metrics *metrics
+	log     *slog.Logger
+	state   *laneState
+
+	member *membership
+	rows   rows
+}
+
+// run takes part in the lane's group until ctx ends or nothing can go on.
+func (l *lane) run(ctx context.Context) error {
+	member, err := join(l.cfg, l.table.topic, l.number)
+	if err != nil {
+		return err
+	}
+	defer member.close()
+	l.member, l.rows = member, l.table.rows()
+	for {
+		t, err := member.next(ctx)
+		if err != nil {
+			return nil // Told to stop.
+		}
+		if err := l.own(ctx, t); err != nil {
+			return fmt.Errorf("lane %d of %s: %w", l.number, l.table.topic, err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// own serves the lane until the tenure or ctx ends. Only an error that no retry
+// can mend is returned.
+func (l *lane) own(parent context.Context, t *tenure) (fatal error) {
+	ctx, cancel := context.WithCancel(t.ctx)
+	defer cancel()
+	defer context.AfterFunc(parent, cancel)()
+	defer func() { l.state.standBy(fatal) }()
+	wait := l.cfg.backoff()
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := l.serve(ctx, t)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, errFenced):
+			// A tenure that has ended is not waited for here: next does.
+			if errors.Is(err, errFenced) {
+				<-t.ctx.Done()
+			}
+			return nil
+		case errors.Is(err, errFatal):
+			return err
+		}
+		if l.state.failed(err) {
+			l.log.Error("sink lane failed, trying again", "error", err)
+		}
+		l.metrics.failures.WithLabelValues(l.table.name, "lane").Inc()
+		if time.Since(began) > time.Minute {
+			wait = l.cfg.backoff()
+		}
+		wait.sleep(ctx)
+	}
+	return nil
+}
+
+// serve finishes the batch that was recorded last and then goes on with new
+// ones. It returns on the first error.
+func (l *lane) serve(ctx context.Context, t *tenure) (err error) {
+	book := &ledger{admin: l.admin, member: l.member, cfg: l.cfg, topic: l.table.topic, lane: l.number}
+	todo, err := book.load(ctx, t.partitions)
+	if err != nil {
+		return err
+	}
+	r, err := newReader(l.cfg.Kafka, l.table.topic, todo.start)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	l.state.begin(todo.start)
+
+	// recorded tells whether the ledger says more than what is done.
+	recorded := false
+	if todo.pending != nil && !l.table.replacing {
+		b, err := r.exactly(ctx, todo.pending)
+		if err != nil {
+			return err
+		}
+		l.log.Debug("repeating the recorded batch", "rows", b.rows)
+		if err := l.insert(ctx, b); err != nil {
+			return err
+		}
+		recorded = true
+	}
+	defer func() {
+		// At a clean end the ledger says that nothing is pending. If it cannot,
+		// the next owner repeats the batch, which does nothing.
+		if recorded && t.ctx.Err() == nil && ctx.Err() != nil {
+			closing, cancel := context.WithTimeout(t.ctx, 2*time.Second)
+			defer cancel()
+			_ = book.record(closing, t, still(r.positions()))
+		}
+	}()
+	for {
+		b, err := r.nextBatch(ctx, l.cfg.limits(), l.cfg.Idle)
+		if err != nil {
+			return err
+		}
+		if b.rows == 0 {
+			if recorded || !b.vector.empty() {
+				if err := book.record(ctx, t, still(r.positions())); err != nil {
+					return err
+				}
+				recorded = false
+			}
+			l.state.moved(r.positions(), time.Time{})
+			continue
+		}
+		if err := book.record(ctx, t, b.vector); err != nil {
+			return err
+		}
+		recorded = false
+		if err := l.insert(ctx, b); err != nil {
+			return err
+		}
+		recorded = true
+	}
+}
+
+// still is a vector that holds nothing: all before these positions is done.
+func still(at map[int32]int64) vector {
+	v := make(vector, len(at))
+	for p, offset := range at {
+		v[p] = span{offset, offset}
+	}
+	return v
+}
+
+// insert writes a batch as one block under its token, and does not give up
+// while ctx lasts: ClickHouse may be away for hours.
+func (l *lane) insert(ctx context.Context, b batch) error {
+	defer l.rows.reset()
+	l.rows.reset()
+	newest := time.Time{}
+	err := b.each(func(rec *kgo.Record) error {
+		if rec.Timestamp.After(newest) {
+			newest = rec.Timestamp
+		}
+		if rec.Value == nil { // A tombstone of a compacted topic.
+			return nil
+		}
+		if err := l.rows.add(l.cfg.Serde, rec); err != nil {
+			if temporary(err) {
+				return fmt.Errorf("decoding record: %w", err)
+			}
+			return l.letters.send(ctx, rec, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if l.rows.len() > 0 {
+		if err := l.deliver(ctx, b.vector.token(l.table.name, l.number)); err != nil {
+			return err
+		}
+	}
+	at := make(map[int32]int64, len(b.vector))
+	for p, s := range b.vector {
+		at[p] = s.to
+	}
+	l.metrics.rows.WithLabelValues(l.table.name).Add(float64(l.rows.len()))
+	l.state.moved(at, newest)
+	return nil
+}
+
+func (l *lane) deliver(ctx context.Context, token string) error {
+	settings := insertSettings(token)
+	for wait := l.cfg.backoff(); ; {
+		began := time.Now()
+		attempt, cancel := context.WithTimeout(ctx, l.cfg.InsertTimeout)
+		err := l.rows.insert(clickhouse.Context(attempt, clickhouse.WithSettings(settings)), l.cfg.Conn)
+		cancel()
+		if err == nil {
+			l.metrics.seconds.WithLabelValues(l.table.name).Observe(time.Since(began).Seconds())
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		err = fmt.Errorf("table %s: %w", l.table.name, err)
+		l.metrics.failures.WithLabelValues(l.table.name, "insert").Inc()
+		if l.state.failed(err) {
+			l.log.Error("insert failed, trying again", "error", err)
+		}
+		wait.sleep(ctx)
+	}
+}
+
+// insertSettings make an insert one block that ClickHouse takes once.
+func insertSettings(token string) clickhouse.Settings {
+	return clickhouse.Settings{
+		"insert_deduplicate":         1,
+		"insert_deduplication_token": token,
+		// Views drop what their table dropped; the default differs by version.
+		"deduplicate_blocks_in_dependent_materialized_views": 1,
+		// The default since 26: it would answer before the block is kept, and
+		// cut it together with others.
+		"async_insert": 0,
+		// One block: the token counts by block, so that a batch cut in two
+		// could be kept by half.
+		"max_insert_threads":          1,
+		"max_insert_block_size":       maxBlockRows,
+		"min_insert_block_size_rows":  maxBlockRows,
+		"min_insert_block_size_bytes": maxBlockBytes,
+	}
+}
+
+// A batch stays below both limits of a block.
+const (
+	maxBlockRows  = 1 << 20
+	maxBlockBytes = 1 << 30
+)

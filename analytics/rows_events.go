@@ -1,0 +1,57 @@
+package analytics
+
+import "github.com/posthorn/posthorn/schemas"
+
+// eventRows makes the table events of posthorn.events. Addresses, ip addresses
+// and the servers' replies, which repeat addresses, stay in Kafka.
+func eventRows() rows {
+	return newRows[schemas.Event]("events", []column[schemas.Event]{
+		text("tenant", func(e *schemas.Event) string { return e.Tenant }),
+		text("account", func(e *schemas.Event) string { return e.Account }),
+		text("source", func(e *schemas.Event) string { return e.Source }),
+		text("provider", func(e *schemas.Event) string { return e.Provider }),
+		text("campaign_id", func(e *schemas.Event) string { return e.CampaignID }),
+		text("campaign_name", func(e *schemas.Event) string { return e.CampaignName }),
+		text("type", func(e *schemas.Event) string { return e.Type.String() }),
+		text("provider_type", func(e *schemas.Event) string { return e.ProviderType }),
+		micros("occurred_at", func(e *schemas.Event) schemas.Timestamp { return e.OccurredAt }),
+		micros("received_at", func(e *schemas.Event) schemas.Timestamp { return e.ReceivedAt }),
+		micros("arrived_at", func(e *schemas.Event) schemas.Timestamp { return e.ArrivedAt }),
+		boolean("time_suspect", func(e *schemas.Event) bool { return e.TimeSuspect }),
+		id("event_id", func(e *schemas.Event) schemas.ID { return e.EventID }),
+		text("provider_event_id", func(e *schemas.Event) string { return e.ProviderEventID }),
+		text("message_id", func(e *schemas.Event) string { return e.MessageID }),
+		text("message_uuid", func(e *schemas.Event) string { return e.MessageUUID }),
+		text("rfc_message_id", func(e *schemas.Event) string { return e.RFCMessageID }),
+		id("recipient_id", func(e *schemas.Event) schemas.ID { return e.RecipientID }),
+		text("recipient_domain", func(e *schemas.Event) string { return e.RecipientDomain }),
+		boolean("recipient_ambiguous", func(e *schemas.Event) bool { return e.RecipientAmbiguous }),
+		text("contact_id", func(e *schemas.Event) string { return e.ContactID }),
+		text("list_id", func(e *schemas.Event) string { return e.ListID }),
+		text("custom_id", func(e *schemas.Event) string { return e.CustomID }),
+		texts("tags", func(e *schemas.Event) []string { return e.Tags }),
+		dictionary("metadata", func(e *schemas.Event) map[string]string { return e.Metadata }),
+		text("url", func(e *schemas.Event) string { return redactURL(e.URL) }),
+		short("link_index", func(e *schemas.Event) int32 { return e.LinkIndex }),
+		text("user_agent", func(e *schemas.Event) string { return e.UserAgent }),
+		text("country", func(e *schemas.Event) string { return e.Country }),
+		text("region", func(e *schemas.Event) string { return e.Region }),
+		text("city", func(e *schemas.Event) string { return e.City }),
+		text("client_name", func(e *schemas.Event) string { return e.ClientName }),
+		text("client_os", func(e *schemas.Event) string { return e.ClientOS }),
+		text("device_type", func(e *schemas.Event) string { return e.DeviceType }),
+		text("machine", func(e *schemas.Event) string { return e.Machine.String() }),
+		texts("machine_reasons", func(e *schemas.Event) []string { return e.MachineReasons }),
+		boolean("first", func(e *schemas.Event) bool { return e.First }),
+		text("bounce_class", func(e *schemas.Event) string { return e.BounceClass }),
+		text("reject_reason", func(e *schemas.Event) string { return e.RejectReason }),
+		short("smtp_code", func(e *schemas.Event) int32 { return e.SMTPCode }),
+		text("smtp_enhanced", func(e *schemas.Event) string { return e.SMTPEnhanced }),
+		text("description", func(e *schemas.Event) string { return e.Description }),
+		text("complaint_source", func(e *schemas.Event) string { return e.ComplaintSource }),
+		short("attempt", func(e *schemas.Event) int32 { return e.Attempt }),
+		id("webhook_id", func(e *schemas.Event) schemas.ID { return e.RawRef.WebhookID }),
+		small("webhook_index", func(e *schemas.Event) int32 { return e.RawRef.Index }),
+		short("mapper_version", func(e *schemas.Event) int32 { return e.MapperVersion }),
+	})
+}
