@@ -1,7 +1,9 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -114,8 +116,10 @@ func (v *verifier) compareFacts(i int) error {
 	return v.keepContributions(counts, spans, touchedCampaigns)
 }
 
-// compareEvents returns one occurrence of every event, the one that was found
-// where it was.
+// compareEvents returns one occurrence of every event, the one that counts for
+// its message: which of them became the fact depends on what came first, but the
+// message is of the one that arrived first, at a tie of the one that occurred
+// first.
 func (v *verifier) compareEvents(f *facts) []*schemas.Event {
 	check := v.report.check(checkEvents)
 	check.Skipped += int64(len(f.other))
@@ -124,22 +128,21 @@ func (v *verifier) compareEvents(f *facts) []*schemas.Event {
 		check.Expected++
 		found := f.found[id]
 		check.Found += int64(len(found))
-		pick := occurrences[0]
+		pick := slices.MinFunc(occurrences, func(a, b *schemas.Event) int {
+			return cmp.Or(cmp.Compare(a.ArrivedAt, b.ArrivedAt), cmp.Compare(a.OccurredAt, b.OccurredAt))
+		})
 		switch {
 		case len(found) == 0 && f.other[id] == nil:
 			v.report.differ(check, "%s %s (%s) of %s is missing", pick.Type, id, describe(pick), pick.OccurredAt)
 		case len(found) == 0:
 			// A repetition after the cut was processed before the one in it.
-			pick = f.other[id]
 		case len(found) > 1:
 			v.report.differ(check, "%s %s (%s) is there %d times", pick.Type, id, describe(pick), len(found))
 		default:
 			same := false
 			for _, o := range occurrences {
 				// An earlier version of the decoder may have read other things in it.
-				if equal(o, found[0]) || found[0].MapperVersion < o.MapperVersion {
-					pick, same = found[0], true
-				}
+				same = same || equal(o, found[0]) || found[0].MapperVersion < o.MapperVersion
 			}
 			if !same {
 				v.report.differ(check, "%s %s (%s): %s", pick.Type, id, describe(pick), diff(closest(occurrences, found[0]), found[0]))

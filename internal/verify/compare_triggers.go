@@ -64,7 +64,7 @@ func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*derived) {
 			continue
 		}
 		check.Found++
-		if problem := e.problem(t); problem != "" {
+		if problem := e.problem(f, t); problem != "" {
 			v.report.differ(check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, problem)
 		}
 		n := counted[t.TriggerID]
@@ -112,14 +112,27 @@ func (v *verifier) elsewhere(f *facts, t *schemas.Trigger) bool {
 // It need not be the evidence that the whole set of events gives: an earlier
 // send may have become known after the rule had fired, and what has fired is
 // never revoked.
-func (e *expectedTrigger) problem(t *schemas.Trigger) string {
+func (e *expectedTrigger) problem(f *facts, t *schemas.Trigger) string {
 	if len(t.Evidence) != 2 {
 		return "it has not two events as evidence"
 	}
-	d, a, b := e.witness(t)
+	d := e.witness(t)
 	if d == nil {
 		return "its evidence is not among the events of a message with its key"
 	}
+	// Of an event that was delivered several times, any may have come first.
+	problem := ""
+	for _, a := range f.expected[t.Evidence[0].EventID] {
+		for _, b := range f.expected[t.Evidence[1].EventID] {
+			if problem = e.pairProblem(t, d, a, b); problem == "" {
+				return ""
+			}
+		}
+	}
+	return problem
+}
+
+func (e *expectedTrigger) pairProblem(t *schemas.Trigger, d *derived, a, b *schemas.Event) string {
 	if !isAnchor(e.rule, a) || !isEvidence(e.rule, b) {
 		return "its evidence is not of the rule's kind"
 	}
@@ -148,19 +161,17 @@ func (e *expectedTrigger) problem(t *schemas.Trigger) string {
 	return ""
 }
 
-// witness finds the message and the two events that a trigger names.
-func (e *expectedTrigger) witness(t *schemas.Trigger) (d *derived, a, b *schemas.Event) {
+// witness finds the message that a trigger names, if it has the evidence.
+func (e *expectedTrigger) witness(t *schemas.Trigger) *derived {
 	for _, d := range e.messages {
-		if d.message.MessageID != t.MessageID || d.message.Account != t.Account {
-			continue
+		has := func(id schemas.ID) bool {
+			return first(d.events, func(x *schemas.Event) bool { return x.EventID == id }) != nil
 		}
-		a = first(d.events, func(x *schemas.Event) bool { return x.EventID == t.Evidence[0].EventID })
-		b = first(d.events, func(x *schemas.Event) bool { return x.EventID == t.Evidence[1].EventID })
-		if a != nil && b != nil {
-			return d, a, b
+		if d.message.MessageID == t.MessageID && d.message.Account == t.Account && has(t.Evidence[0].EventID) && has(t.Evidence[1].EventID) {
+			return d
 		}
 	}
-	return nil, nil, nil
+	return nil
 }
 
 func evidence(e *schemas.Event) schemas.Evidence {

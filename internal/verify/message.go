@@ -53,7 +53,13 @@ func derive(key messageKey, events []*schemas.Event) *schemas.Message {
 		m.LastArrivedAt = max(m.LastArrivedAt, e.ArrivedAt)
 	}
 	if send := first(events, isSend); send != nil {
-		m.SentAt, m.SendBasis = send.OccurredAt, send.Type.String()
+		m.SentAt = send.OccurredAt
+		// At a tie the basis is the first of queued, sent and delivered.
+		for _, t := range []schemas.EventType{schemas.EventTypeDelivered, schemas.EventTypeSent, schemas.EventTypeQueued} {
+			if firstTime(events, is(t)) == m.SentAt {
+				m.SendBasis = t.String()
+			}
+		}
 	}
 	m.DeliveredAt = firstTime(events, is(schemas.EventTypeDelivered))
 	m.FirstOpenedAt = firstTime(events, is(schemas.EventTypeOpened))
@@ -79,23 +85,38 @@ func derive(key messageKey, events []*schemas.Event) *schemas.Message {
 // setOutcome decides how far the message came: a later row of the table beats
 // an earlier one, and within a row the earliest event decides.
 func setOutcome(m *schemas.Message, events []*schemas.Event) {
+	bounce := func(late, hard bool) test {
+		return func(e *schemas.Event) bool {
+			afterDelivery := m.DeliveredAt != 0 && e.OccurredAt >= m.DeliveredAt
+			return e.Type == schemas.EventTypeBounced && afterDelivery == late && (e.BounceClass == "hard") == hard
+		}
+	}
 	for _, row := range []struct {
 		is      test
 		outcome schemas.Outcome
+		late    bool
 	}{
-		{is(schemas.EventTypeQueued), schemas.OutcomeQueued},
-		{is(schemas.EventTypeDeferred), schemas.OutcomeDeferred},
-		{is(schemas.EventTypeDelivered), schemas.OutcomeDelivered},
-		{is(schemas.EventTypeRejected), schemas.OutcomeRejected},
-		{is(schemas.EventTypeFailed), schemas.OutcomeFailed},
-		{is(schemas.EventTypeBounced), schemas.OutcomeBounced},
+		{func(e *schemas.Event) bool { return e.Type == schemas.EventTypeQueued || e.Type == schemas.EventTypeSent }, schemas.OutcomeQueued, false},
+		{is(schemas.EventTypeDeferred), schemas.OutcomeDeferred, false},
+		{is(schemas.EventTypeRejected), schemas.OutcomeRejected, false},
+		{is(schemas.EventTypeFailed), schemas.OutcomeFailed, false},
+		{bounce(false, false), schemas.OutcomeBounced, false},
+		{bounce(false, true), schemas.OutcomeBounced, false},
+		{is(schemas.EventTypeDelivered), schemas.OutcomeDelivered, false},
+		{bounce(true, false), schemas.OutcomeBounced, true},
+		{bounce(true, true), schemas.OutcomeBounced, true},
 	} {
-		if e := first(events, row.is); e != nil {
-			m.Outcome, m.OutcomeAt = row.outcome, e.OccurredAt
+		e := first(events, row.is)
+		if e == nil {
+			continue
+		}
+		m.Outcome, m.OutcomeAt, m.LateBounce = row.outcome, e.OccurredAt, row.late
+		m.BounceClass, m.RejectReason = "", ""
+		switch row.outcome {
+		case schemas.OutcomeBounced, schemas.OutcomeRejected, schemas.OutcomeFailed:
 			m.BounceClass, m.RejectReason = e.BounceClass, e.RejectReason
 		}
 	}
-	m.LateBounce = m.Outcome == schemas.OutcomeBounced && m.DeliveredAt != 0 && m.DeliveredAt <= m.BouncedAt
 }
 
 type test func(*schemas.Event) bool

@@ -3,6 +3,7 @@ package verify
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 
 	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
@@ -18,19 +19,59 @@ const (
 )
 
 // judge looks at every pair of A and B.
-func judge(r *trigger.Rule, m *schemas.Message, events []*schemas.Event) verdict {
+func judge(r *trigger.Rule, m *schemas.Message, all []*schemas.Event) verdict {
 	result := unsatisfied
+	events := considered(all)
 	for _, b := range events {
 		if !isEvidence(r, b) {
 			continue
 		}
 		for _, a := range anchors(r, events) {
-			if v := judgePair(r, a, b); v > result && condition(r, m, events, b) {
+			if v := judgePair(r, a, b); v > result && condition(r, m, all, b) {
 				result = v
 			}
 		}
 	}
 	return result
+}
+
+// considered leaves out what rules do not see of a message with very many
+// events: of those that may repeat, the earliest 512 take part, among them the
+// first of each type, by anyone and by a human.
+func considered(events []*schemas.Event) []*schemas.Event {
+	const most = 512
+	type mark struct {
+		t     schemas.EventType
+		human bool
+	}
+	seen := map[mark]bool{}
+	var others []*schemas.Event // neither single nor first, in order
+	leave := map[*schemas.Event]bool{}
+	repeating := 0
+	for _, e := range events {
+		switch e.Type {
+		case schemas.EventTypeQueued, schemas.EventTypeSent, schemas.EventTypeDelivered,
+			schemas.EventTypeBounced, schemas.EventTypeRejected, schemas.EventTypeFailed:
+			continue
+		}
+		repeating++
+		byHuman := e.Machine != schemas.MachineMachine
+		if seen[mark{e.Type, false}] && (!byHuman || seen[mark{e.Type, true}]) {
+			others = append(others, e)
+		}
+		seen[mark{e.Type, false}] = true
+		if byHuman {
+			seen[mark{e.Type, true}] = true
+		}
+	}
+	for ; repeating > most && len(others) > 0; repeating-- {
+		leave[others[len(others)-1]] = true
+		others = others[:len(others)-1]
+	}
+	if len(leave) == 0 {
+		return events
+	}
+	return slices.DeleteFunc(slices.Clone(events), func(e *schemas.Event) bool { return leave[e] })
 }
 
 func isEvidence(r *trigger.Rule, e *schemas.Event) bool {
@@ -79,6 +120,9 @@ func judgePair(r *trigger.Rule, a, b *schemas.Event) verdict {
 	return live
 }
 
+// longestURL is how much of a URL conditions see, in bytes.
+const longestURL = 1024
+
 // condition asks the rule's own CEL condition, with an anchor made up so that
 // nothing but the condition decides.
 func condition(r *trigger.Rule, m *schemas.Message, events []*schemas.Event, b *schemas.Event) bool {
@@ -87,7 +131,7 @@ func condition(r *trigger.Rule, m *schemas.Message, events []*schemas.Event, b *
 	}
 	evidence := trigger.Event{
 		ID: b.EventID, Type: b.Type, OccurredAt: b.OccurredAt, ArrivedAt: b.ArrivedAt, Machine: b.Machine,
-		TimeSuspect: b.TimeSuspect, URL: b.URL, Country: b.Country, ListID: b.ListID,
+		TimeSuspect: b.TimeSuspect, URL: b.URL[:min(len(b.URL), longestURL)], Country: b.Country, ListID: b.ListID,
 		BounceClass: b.BounceClass, RejectReason: b.RejectReason,
 	}
 	anchor := trigger.Event{
