@@ -138,27 +138,42 @@ func (d *Delivery) Stage() stream.Stage {
 	}
 }
 
-// Drain starts no further calls and waits for those under way, so that their
-// results can still be written. It is called before the worker is stopped.
+// Drain starts no further calls, waits for those under way and until the worker
+// has taken their results. It is called while the worker still runs, before it
+// is stopped: what is taken then is committed.
 func (d *Delivery) Drain(ctx context.Context) error {
-	d.mu.Lock()
-	d.draining.Store(true)
-	d.mu.Unlock()
+	d.stopCalls()
 	done := make(chan struct{})
 	go func() { d.calls.Wait(); close(done) }()
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for calls under way: %w", ctx.Err())
 	}
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for d.untaken() {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for results to be written: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+func (d *Delivery) stopCalls() {
+	d.mu.Lock()
+	d.draining.Store(true)
+	d.mu.Unlock()
 }
 
 // Close ends all calls and waits for them. What was under way is still pending
 // and is called again by the next process.
 func (d *Delivery) Close() {
+	d.stopCalls()
 	d.cancel()
-	_ = d.Drain(context.Background())
+	d.calls.Wait()
 	for _, l := range d.lanes {
 		l.client.CloseIdleConnections()
 	}

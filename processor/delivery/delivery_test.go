@@ -535,10 +535,13 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 		t.Error("did not wait")
 	}
 	close(release)
-	if err := b.d.Drain(context.Background()); err != nil {
+	drained := make(chan error)
+	go func() { drained <- b.d.Drain(context.Background()) }()
+	got := b.result(1, time.Now())
+	if err := <-drained; err != nil {
 		t.Fatal(err)
 	}
-	if got := b.result(1, time.Now()); len(got) != 1 || b.pending() != 1 || s.calls() != 1 {
+	if len(got) != 1 || b.pending() != 1 || s.calls() != 1 {
 		t.Errorf("%d deliveries, %d pending, %d calls", len(got), b.pending(), s.calls())
 	}
 }

@@ -62,3 +62,18 @@ func (g *generation) take() []result {
 	g.results = nil
 	return r
 }
+
+// untaken tells whether a task that lives has results to write.
+func (d *Delivery) untaken() bool {
+	d.generations.Lock()
+	defer d.generations.Unlock()
+	for _, g := range d.generations.current {
+		g.mu.Lock()
+		n := len(g.results)
+		g.mu.Unlock()
+		if n > 0 && !g.stale() {
+			return true
+		}
+	}
+	return false
+}
