@@ -53,7 +53,9 @@ func EnsureTopics(ctx context.Context, client *kadm.Client, topics []Topic) erro
 // look splits topics in those that exist, with their partition counts, and
 // those that do not.
 func look(ctx context.Context, client *kadm.Client, topics []Topic) (existing map[string]int, missing []Topic, err error) {
-	details, err := client.ListTopics(ctx, names(topics)...)
+	// Asking for authorized operations passes by the client's cache of metadata,
+	// which would show a new topic seconds late.
+	details, err := client.ListTopics(kadm.WithAuthorizedOps(ctx), names(topics)...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listing topics: %w", err)
 	}

@@ -2,8 +2,14 @@
 // in its topics, the Go record types and their codec generated from them, the
 // catalogue of topics, and the schema registry.
 //
-// A schema lies in a .avsc file. `go generate` writes the record types. The
-// zero value of a field that may be null is null.
+// The zero value of a field that may be null is null, also where the wire says
+// otherwise: an empty string reads as null. Only NullInt64 and pointers tell
+// null from zero.
+//
+// To change a schema: edit its .avsc file, giving new fields a default; run
+// `go generate ./schemas/...`; add the file to history, under the next version,
+// where it stays for good. The tests say what was forgotten, and whether records
+// of the earlier versions can still be read.
 package schemas
 
 //go:generate go run ./gen -package schemas -dir . -out records_gen.go
