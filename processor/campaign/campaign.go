@@ -1,0 +1,183 @@
+// Package campaign sums the signed changes of campaigns into windows and
+// lifetime totals, and emits a snapshot of each that changed.
+//
+// A snapshot replaces the one before it. Sums do not depend on the order of
+// changes or on how they are cut into transactions. A window that returns to
+// zero is emitted with zeros: readers treat it as if it were not there.
+//
+// Name and first and last event are of the lifetime snapshot alone. The name is
+// the greatest of those seen, so that order does not matter. First and last
+// event only widen: a message that turns out to belong to another campaign
+// leaves them as they are.
+package campaign
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// Name is the stage's name.
+const Name = "campaign"
+
+// WindowSeconds is the length of the windows that changes come in.
+const WindowSeconds = 300
+
+// storeWindows holds the last snapshot of each window, under its topic's key
+// and in its topic's format.
+const storeWindows = "windows"
+
+// Config configures the stage.
+type Config struct {
+	Serde *schemas.Serde
+}
+
+// Stage returns the stage. Its output has as many partitions as its input.
+func Stage(c Config) stream.Stage {
+	return stream.Stage{
+		Name:       Name,
+		Input:      schemas.TopicCampaignDeltas,
+		Stores:     []string{storeWindows},
+		DeadLetter: schemas.TopicDeadLetters,
+		NewTask: func(int32) (stream.Task, error) {
+			return &task{serde: c.Serde, windows: map[windowKey]*window{}}, nil
+		},
+	}
+}
+
+// Key is the key of a snapshot in its topic; lifetime has the start 0.
+func Key(tenant, campaign string, basis schemas.Basis, start schemas.Timestamp) []byte {
+	b := make([]byte, 0, len(tenant)+len(campaign)+32)
+	b = append(append(b, tenant...), '/')
+	b = append(append(b, campaign...), '/')
+	b = append(append(b, basis.String()...), '/')
+	return strconv.AppendInt(b, int64(start)/1_000_000, 10)
+}
+
+type windowKey struct {
+	tenant, campaign string
+	basis            schemas.Basis
+	start            schemas.Timestamp
+}
+
+// window is a snapshot in memory.
+type window struct {
+	key   []byte
+	stats schemas.CampaignStatistics
+	dirty bool
+}
+
+// maxWindows bounds the windows kept in memory between transactions.
+const maxWindows = 4096
+
+type task struct {
+	serde   *schemas.Serde
+	windows map[windowKey]*window
+	dirty   []*window
+	newest  time.Time // of the records of the open transaction
+}
+
+// Process adds the changes of one record to their windows.
+func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
+	var d schemas.CampaignDelta
+	if err := t.serde.Decode(rec.Value, &d); err != nil {
+		return stream.Permanent(fmt.Errorf("decoding campaign delta: %w", err))
+	}
+	if rec.Timestamp.After(t.newest) {
+		t.newest = rec.Timestamp
+	}
+	if err := t.lifetime(ctx, &d); err != nil {
+		return err
+	}
+	for i := range d.Windows {
+		w, err := t.window(ctx, windowKey{d.Tenant, d.CampaignID, d.Windows[i].Basis, d.Windows[i].WindowStart})
+		if err != nil {
+			return err
+		}
+		add(&w.stats.Counters, &d.Windows[i].Counters)
+		t.touch(w)
+	}
+	return nil
+}
+
+// lifetime takes what is not a count into the lifetime snapshot.
+func (t *task) lifetime(ctx stream.Context, d *schemas.CampaignDelta) error {
+	w, err := t.window(ctx, windowKey{tenant: d.Tenant, campaign: d.CampaignID})
+	if err != nil {
+		return err
+	}
+	s := &w.stats
+	name, first, last := s.CampaignName, s.FirstEventAt, s.LastEventAt
+	s.CampaignName = max(name, d.CampaignName)
+	if d.FirstEventAt != 0 && (first == 0 || d.FirstEventAt < first) {
+		s.FirstEventAt = d.FirstEventAt
+	}
+	if d.LastEventAt != 0 && (last == 0 || d.LastEventAt > last) {
+		s.LastEventAt = d.LastEventAt
+	}
+	if s.CampaignName != name || s.FirstEventAt != first || s.LastEventAt != last {
+		t.touch(w)
+	}
+	return nil
+}
+
+// window returns a window from memory or from its store, or a new one.
+func (t *task) window(ctx stream.Context, k windowKey) (*window, error) {
+	if w := t.windows[k]; w != nil {
+		return w, nil
+	}
+	w := &window{key: Key(k.tenant, k.campaign, k.basis, k.start)}
+	value, err := ctx.Store(storeWindows).Get(w.key)
+	if err != nil {
+		return nil, fmt.Errorf("reading window: %w", err)
+	}
+	if value != nil {
+		if err := t.serde.Decode(value, &w.stats); err != nil {
+			return nil, fmt.Errorf("decoding window %s: %w", w.key, err)
+		}
+	} else {
+		w.stats = schemas.CampaignStatistics{Tenant: k.tenant, CampaignID: k.campaign, Basis: k.basis, WindowStart: k.start}
+		if k.basis != schemas.BasisLifetime {
+			w.stats.WindowSeconds = WindowSeconds
+		}
+	}
+	t.windows[k] = w
+	return w, nil
+}
+
+func (t *task) touch(w *window) {
+	if !w.dirty {
+		w.dirty = true
+		t.dirty = append(t.dirty, w)
+	}
+}
+
+// Timer is never called: the stage sets no timers.
+func (t *task) Timer(stream.Context, []byte, time.Time) error { return nil }
+
+// Flush writes and emits each window that changed, once.
+func (t *task) Flush(ctx stream.Context) error {
+	updated := schemas.FromTime(ctx.Frontier())
+	if updated == 0 {
+		updated = schemas.FromTime(t.newest)
+	}
+	for _, w := range t.dirty {
+		w.stats.UpdatedAt = updated
+		value := t.serde.Append(make([]byte, 0, 128), schemas.TopicStatistics, &w.stats)
+		ctx.Store(storeWindows).Put(w.key, value)
+		ctx.ProduceTo(&kgo.Record{Topic: schemas.TopicStatistics, Key: slices.Clone(w.key), Value: value}, ctx.Partition())
+		w.dirty = false
+	}
+	clear(t.dirty)
+	t.dirty, t.newest = t.dirty[:0], time.Time{}
+	if len(t.windows) > maxWindows {
+		clear(t.windows)
+	}
+	return nil
+}

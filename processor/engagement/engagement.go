@@ -1,0 +1,81 @@
+// Package engagement derives what is known of each message from the events of
+// its recipient.
+//
+// The state of a message is the set of its distinct events. Everything else is
+// a pure function of that set: the Message record, what the message contributes
+// to its campaign, and which rules it satisfies. So neither the order of events
+// nor the cut of transactions matters. Once per commit each touched message is
+// derived anew; a campaign gets what the message contributes now minus what it
+// contributed before.
+//
+// # The set
+//
+//   - Events are one by event_id. Of versions that differ, the one that arrived
+//     first counts, at a tie the one that occurred first.
+//   - Events without a message id belong to the message "~" + campaign_id of
+//     their recipient.
+//   - A fact that events carry of their message (campaign, its name, custom id,
+//     domain, ...) is the first one that is not empty, each field for itself, in
+//     order of (occurred_at, event_id).
+//
+// # The message
+//
+//   - sent_at is the earliest of queued, sent and delivered; at a tie in this
+//     order.
+//   - Outcome: a bounce at or after the first delivery wins and is a late
+//     bounce; else delivered; else bounced, failed, rejected, deferred, queued
+//     (also for sent), the first that occurred. It is dated by its earliest
+//     event; of the bounces that may decide, hard ones come first. bounce_class
+//     and reject_reason are of the event that decided.
+//   - Human means not known to be a machine.
+//   - Delays are never negative: a click before its open has delay zero.
+//
+// # The campaign
+//
+// A message counts under its campaign, or "-". In event time, messages counts
+// at first_event_at, an outcome (and late_bounces) at outcome_at, opened at
+// first_opened_at, each open at its own time, and so on; delays at
+// first_opened_at and first_clicked_at. In send time everything counts at
+// sent_at, and nothing while that is unknown.
+package engagement
+
+import (
+	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/processor/trigger"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// Name is the stage's name.
+const Name = "engagement"
+
+// WindowSeconds is the length of a campaign's windows. They are aligned to the
+// epoch, so that the days of every time zone are whole windows.
+const WindowSeconds = 300
+
+// NoCampaign stands for the campaign of messages without one.
+const NoCampaign = "-"
+
+// The stage's stores.
+const (
+	storeMessages = "messages" // state of each message, and ids of folded events
+	storeRules    = "rules"    // keys that rules have fired for
+)
+
+// Config configures the stage.
+type Config struct {
+	Serde *schemas.Serde
+	// Rules may be nil.
+	Rules *trigger.Set
+}
+
+// Stage returns the stage. All its topics have as many partitions as its input.
+func Stage(c Config) stream.Stage {
+	return stream.Stage{
+		Name:       Name,
+		Input:      schemas.TopicEventsByRecipient,
+		Stores:     []string{storeMessages, storeRules},
+		FrontierTo: []string{schemas.TopicCampaignDeltas},
+		DeadLetter: schemas.TopicDeadLetters,
+		NewTask:    func(int32) (stream.Task, error) { return newTask(c), nil },
+	}
+}

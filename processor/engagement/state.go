@@ -1,0 +1,106 @@
+package engagement
+
+import (
+	"slices"
+
+	"github.com/posthorn/posthorn/processor/trigger"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// state is the set of a message's distinct events, in compact form.
+type state struct {
+	facts  []facts         // by (occurred_at, event_id); each fact once
+	events []trigger.Event // by (occurred_at, event_id)
+	folded folded
+	fired  []firedRule
+}
+
+// firedRule is a rule that fires once per message and has.
+type firedRule struct {
+	name    string
+	expired bool
+}
+
+// effect is what an event does to a state.
+type effect int
+
+const (
+	effectNone  effect = iota // a repetition that tells nothing new
+	effectNew                 // the set grows
+	effectMerge               // a repetition that arrived earlier, or knows more
+)
+
+// judge tells what add would do, without doing it. An event that is not in the
+// kept set may still be a folded one.
+func (s *state) judge(e *schemas.Event, f *facts) effect {
+	i := s.find(e.EventID)
+	switch {
+	case i < 0:
+		return effectNew
+	case earlier(e, &s.events[i]), s.learns(f):
+		return effectMerge
+	}
+	return effectNone
+}
+
+// earlier tells whether e is the version to keep rather than kept.
+func earlier(e *schemas.Event, kept *trigger.Event) bool {
+	if e.ArrivedAt != kept.ArrivedAt {
+		return e.ArrivedAt < kept.ArrivedAt
+	}
+	return e.OccurredAt < kept.OccurredAt
+}
+
+func (s *state) find(id schemas.ID) int {
+	for i := range s.events {
+		if s.events[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// add takes an event into the set and returns the id of an event that was folded
+// for it, if any.
+func (s *state) add(e *schemas.Event, f facts) (foldedID schemas.ID, didFold bool) {
+	if s.learns(&f) {
+		s.learn(f)
+	}
+	if i := s.find(e.EventID); i >= 0 {
+		if !earlier(e, &s.events[i]) {
+			return foldedID, false
+		}
+		s.events = slices.Delete(s.events, i, i+1)
+	}
+	s.insert(factOf(e))
+	return s.fold()
+}
+
+func (s *state) insert(e trigger.Event) {
+	at := len(s.events)
+	for at > 0 && compareOrigin(s.events[at-1].OccurredAt, &s.events[at-1].ID, e.OccurredAt, &e.ID) > 0 {
+		at--
+	}
+	s.events = slices.Insert(s.events, at, e)
+}
+
+// hasFired tells whether a rule that fires once per message has fired, and only
+// expired.
+func (s *state) hasFired(rule string) (fired, expired bool) {
+	for i := range s.fired {
+		if s.fired[i].name == rule {
+			return true, s.fired[i].expired
+		}
+	}
+	return false, false
+}
+
+func (s *state) setFired(rule string, expired bool) {
+	for i := range s.fired {
+		if s.fired[i].name == rule {
+			s.fired[i].expired = expired
+			return
+		}
+	}
+	s.fired = append(s.fired, firedRule{rule, expired})
+}
