@@ -1,0 +1,181 @@
+package engagement
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/processor/stream/streamtest"
+	"github.com/posthorn/posthorn/processor/trigger"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+var (
+	serde = schemas.NewLocalSerde()
+	base  = schemas.FromTime(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+)
+
+func at(d time.Duration) schemas.Timestamp { return base + schemas.Timestamp(d.Microseconds()) }
+
+func mustRules(t testing.TB, text string) *trigger.Set {
+	t.Helper()
+	set, err := trigger.Parse("rules.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// harness drives one task and collects what it emitted.
+type harness struct {
+	testing.TB
+	driver *streamtest.Driver
+	out    output
+}
+
+// output is the final state of the topics.
+type output struct {
+	events   map[schemas.ID]int
+	messages map[string]schemas.Message
+	counters map[countersKey]schemas.Counters // not zero
+	triggers map[schemas.ID]schemas.Trigger   // a live one replaces an expired one
+	fired    int                              // trigger records
+}
+
+type countersKey struct {
+	tenant, campaign string
+	basis            schemas.Basis
+	start            schemas.Timestamp
+}
+
+func newOutput() output {
+	return output{map[schemas.ID]int{}, map[string]schemas.Message{}, map[countersKey]schemas.Counters{}, map[schemas.ID]schemas.Trigger{}, 0}
+}
+
+const partition = 5
+
+func newHarness(t testing.TB, rules *trigger.Set) *harness {
+	d, err := streamtest.New(Stage(Config{Serde: serde, Rules: rules}), partition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &harness{t, d, newOutput()}
+}
+
+func record(e *schemas.Event) *kgo.Record {
+	return &kgo.Record{Topic: schemas.TopicEventsByRecipient, Key: e.RecipientID[:], Value: serde.Append(nil, schemas.TopicEventsByRecipient, e)}
+}
+
+func (h *harness) process(events ...schemas.Event) {
+	h.Helper()
+	for i := range events {
+		if err := h.driver.Process(record(&events[i])); err != nil {
+			h.Fatal(err)
+		}
+	}
+}
+
+func (h *harness) commit() {
+	h.Helper()
+	if err := h.driver.Commit(); err != nil {
+		h.Fatal(err)
+	}
+	for _, rec := range h.driver.Out {
+		h.collect(rec)
+	}
+	h.driver.Out = nil
+}
+
+func (h *harness) abort() {
+	h.Helper()
+	if err := h.driver.Abort(); err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *harness) decode(rec *kgo.Record, into schemas.Record) {
+	h.Helper()
+	if err := serde.Decode(rec.Value, into); err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *harness) collect(rec *kgo.Record) {
+	h.Helper()
+	wantPartition := int32(partition)
+	switch rec.Topic {
+	case schemas.TopicEvents:
+		var e schemas.Event
+		h.decode(rec, &e)
+		h.out.events[e.EventID]++
+		if schemas.ID(rec.Key) != e.RecipientID {
+			h.Errorf("event with key %x", rec.Key)
+		}
+	case schemas.TopicMessages:
+		var m schemas.Message
+		h.decode(rec, &m)
+		if want := m.Tenant + "/" + m.Account + "/" + m.MessageID + "/" + m.RecipientID.String(); string(rec.Key) != want {
+			h.Errorf("message with key %s, want %s", rec.Key, want)
+		}
+		h.out.messages[string(rec.Key)] = m
+	case schemas.TopicCampaignDeltas:
+		wantPartition = -1 // by key
+		var d schemas.CampaignDelta
+		h.decode(rec, &d)
+		if want := d.Tenant + "/" + d.CampaignID; string(rec.Key) != want {
+			h.Errorf("delta with key %s, want %s", rec.Key, want)
+		}
+		for _, w := range d.Windows {
+			k := countersKey{d.Tenant, d.CampaignID, w.Basis, w.WindowStart}
+			sum := h.out.counters[k]
+			addCounters(&sum, &w.Counters)
+			if h.out.counters[k] = sum; sum == (schemas.Counters{}) {
+				delete(h.out.counters, k)
+			}
+		}
+	case schemas.TopicTriggers:
+		var tr schemas.Trigger
+		h.decode(rec, &tr)
+		h.out.fired++
+		old, ok := h.out.triggers[tr.TriggerID]
+		if ok && (old.Status != schemas.TriggerStatusExpired || tr.Status == schemas.TriggerStatusExpired) {
+			h.Errorf("trigger %s %s again as %s", tr.Rule, old.Status, tr.Status)
+		}
+		h.out.triggers[tr.TriggerID] = tr
+	default:
+		h.Errorf("record to %s", rec.Topic)
+	}
+	if rec.Partition != wantPartition {
+		h.Errorf("record to %s, partition %d", rec.Topic, rec.Partition)
+	}
+}
+
+// addCounters adds b to a.
+func addCounters(a, b *schemas.Counters) {
+	a.Messages += b.Messages
+	a.Queued += b.Queued
+	a.Deferred += b.Deferred
+	a.Delivered += b.Delivered
+	a.Rejected += b.Rejected
+	a.Failed += b.Failed
+	a.HardBounced += b.HardBounced
+	a.SoftBounced += b.SoftBounced
+	a.Opened += b.Opened
+	a.HumanOpened += b.HumanOpened
+	a.Opens += b.Opens
+	a.HumanOpens += b.HumanOpens
+	a.Clicked += b.Clicked
+	a.HumanClicked += b.HumanClicked
+	a.Clicks += b.Clicks
+	a.HumanClicks += b.HumanClicks
+	a.Unsubscribed += b.Unsubscribed
+	a.Unsubscribes += b.Unsubscribes
+	a.Complained += b.Complained
+	a.Complaints += b.Complaints
+	a.LateBounces += b.LateBounces
+	a.OpenDelayMS += b.OpenDelayMS
+	a.OpenDelays += b.OpenDelays
+	a.ClickDelayMS += b.ClickDelayMS
+	a.ClickDelays += b.ClickDelays
+}
