@@ -132,6 +132,7 @@ func New(cfg Config) (*Delivery, error) {
 func (d *Delivery) Stage() stream.Stage {
 	return stream.Stage{
 		Name: StageName, Input: schemas.TopicTriggers, Stores: []string{StorePending},
+		DeadLetter: schemas.TopicDeadLetters,
 		NewTask: func(partition int32) (stream.Task, error) {
 			return newTask(d, d.newGeneration(partition)), nil
 		},

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/processor/stream/streamtest"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -208,6 +210,92 @@ func TestNothingToCall(t *testing.T) {
 	b.commit()
 	if got := b.deliveries(); len(got) != 1 || got[0].Status != schemas.DeliveryStatusFailed || !strings.Contains(got[0].Error, `"nowhere"`) || b.pending() != 0 {
 		t.Errorf("unknown endpoint: %+v", got)
+	}
+}
+
+func TestDamagedTriggerIsADeadLetter(t *testing.T) {
+	b := newBench(t, nil)
+	err := b.Process(&kgo.Record{Topic: schemas.TopicTriggers, Value: []byte{0, 0, 0, 0, 8, 1, 2}})
+	if !stream.IsPermanent(err) || b.d.Stage().DeadLetter == "" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestRemovedEndpoint: a call is pending for an endpoint that the configuration
+// no longer has.
+func TestRemovedEndpoint(t *testing.T) {
+	s := newShop(t, status(500))
+	b := newBench(t, nil, s.endpoint("shop"))
+	b.process(trigger(1, "shop"))
+	b.commit()
+	next := b.result(1, time.Now())[0].NextAttemptAt.Time()
+	delete(b.d.lanes, "shop")
+	if err := b.Abort(); err != nil {
+		t.Fatal(err)
+	}
+	b.tick(next)
+	b.commit()
+	if got := b.deliveries(); len(got) != 1 || got[0].Status != schemas.DeliveryStatusFailed || got[0].Attempt != 2 || b.pending() != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestNetworkErrorsAreRetried(t *testing.T) {
+	tlsServer := httptest.NewTLSServer(http.NotFoundHandler())
+	defer tlsServer.Close()
+	tlsServer.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	for name, c := range map[string]struct{ url, want string }{
+		"connection refused": {closed.URL, "refused"},
+		"certificate":        {tlsServer.URL, "certificate"},
+		"no such host":       {"https://user:geheim@posthorn.invalid/x", "posthorn.invalid"},
+	} {
+		b := newBench(t, nil, Endpoint{Name: "shop", URL: c.url, Secrets: []string{testSecret}, AllowPrivate: true})
+		b.process(trigger(1, "shop"))
+		b.commit()
+		got := b.result(1, time.Now())
+		if len(got) != 1 || got[0].Status != schemas.DeliveryStatusRetrying || !strings.Contains(got[0].Error, c.want) ||
+			strings.Contains(got[0].Error+got[0].URL, "geheim") || got[0].StatusCode != 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// BenchmarkCalls makes calls from Process to the written result.
+func BenchmarkCalls(b *testing.B) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer s.Close()
+	wake := make(chan struct{}, 1)
+	d, err := New(Config{Serde: serde, Endpoints: []Endpoint{{Name: "shop", URL: s.URL, Secrets: []string{testSecret}, AllowPrivate: true}}, Wake: func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	driver, err := streamtest.New(d.Stage(), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	done, sent := 0, 0
+	for b.Loop() {
+		tr := trigger(0, "shop")
+		tr.TriggerID = schemas.ID{byte(sent >> 24), byte(sent >> 16), byte(sent >> 8), byte(sent)}
+		if sent++; driver.Process(&kgo.Record{Value: serde.Append(nil, schemas.TopicTriggers, tr)}) != nil {
+			b.Fatal("not processed")
+		}
+		for sent%100 == 0 && done < sent {
+			if err := errors.Join(driver.Commit(), driver.Tick(time.Now())); err != nil {
+				b.Fatal(err)
+			}
+			if done += len(driver.Take(schemas.TopicDeliveries)); done < sent {
+				<-wake
+			}
+		}
 	}
 }
 

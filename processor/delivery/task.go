@@ -41,7 +41,11 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	}
 	c := &call{gen: t.gen}
 	if err := t.d.cfg.Serde.Decode(rec.Value, &c.trigger); err != nil {
-		return fmt.Errorf("decoding trigger at %s/%d@%d: %w", rec.Topic, rec.Partition, rec.Offset, err)
+		err = fmt.Errorf("decoding trigger: %w", err)
+		if !schemas.IsUnavailable(err) {
+			err = stream.Permanent(err)
+		}
+		return err
 	}
 	tr := &c.trigger
 	if tr.Status != schemas.TriggerStatusFired || tr.Endpoint == "" {
