@@ -15,7 +15,7 @@ import (
 // lane moves one lane of a topic into its table.
 type lane struct {
 	cfg     SinkConfig
-	table   table
+	table   target
 	number  int
 	admin   *kadm.Client
 	letters *deadLetters

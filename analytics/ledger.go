@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -121,6 +122,9 @@ func (l *ledger) findTopic(ctx context.Context) (kadm.TopicID, error) {
 
 func (l *ledger) marks(ctx context.Context, group string) (map[int32]mark, error) {
 	offsets, err := l.admin.FetchOffsetsForTopics(ctx, group, l.topic)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil // Nobody has ever joined.
+	}
 	if err = errors.Join(err, offsets.Error()); err != nil {
 		return nil, fmt.Errorf("reading the records of group %s: %w", group, err)
 	}

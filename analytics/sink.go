@@ -113,7 +113,7 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 		return nil, err
 	}
 	s := &Sink{cfg: cfg, metrics: newMetrics(cfg.Registerer)}
-	known := map[string]table{}
+	known := map[string]target{}
 	for _, t := range tables(cfg.Generation) {
 		known[t.topic] = t
 	}

@@ -2,8 +2,8 @@ package analytics
 
 import "github.com/posthorn/posthorn/schemas"
 
-// table says which topic goes into a table.
-type table struct {
+// target says which topic goes into a table.
+type target struct {
 	topic string
 	name  string
 	// replacing tables keep the latest version of a row: inserting one twice is
@@ -13,8 +13,8 @@ type table struct {
 }
 
 // tables lists what the sink fills. generation is that of the derived topics.
-func tables(generation uint64) []table {
-	return []table{
+func tables(generation uint64) []target {
+	return []target{
 		{schemas.TopicEvents, "events", false, eventRows},
 		{schemas.TopicMessages, "messages", true, messageRows},
 		{schemas.TopicStatistics, "campaign_statistics", true, func() rows { return statisticsRows(generation) }},

@@ -1,0 +1,211 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/internal/embedded/clickhouse"
+	"github.com/posthorn/posthorn/internal/embedded/clickhouse/clickhousetest"
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// childDir makes this binary run engine and sink, as the all-in-one does, until
+// it is killed.
+const childDir, childBrokers = "POSTHORN_TEST_SINK_DIR", "POSTHORN_TEST_SINK_BROKERS"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		if err := child(dir, os.Getenv(childBrokers)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// child runs until its standard input ends, then stops in good order.
+func child(dir, brokers string) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	library, err := clickhouse.Fetch(ctx, clickhouse.FetchConfig{})
+	if err != nil {
+		return err
+	}
+	engine, err := clickhouse.Start(ctx, clickhouse.Config{Dir: dir, Library: library, MaxMemory: 4 << 30})
+	if err != nil {
+		return err
+	}
+	conn, err := Open(ctx, engine.DSN())
+	if err != nil {
+		return err
+	}
+	if _, err := Migrate(ctx, conn); err != nil {
+		return err
+	}
+	s, err := NewSink(SinkConfig{
+		Kafka: kafka.Config{Brokers: strings.Split(brokers, ",")}, Serde: schemas.NewLocalSerde(), Conn: conn, Lanes: 2,
+		MaxRows: 3000, Interval: 50 * time.Millisecond, SessionTimeout: 500 * time.Millisecond,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.Run(ctx); err != nil {
+		return err
+	}
+	var rows, ids uint64
+	err = conn.QueryRow(context.Background(), "SELECT count(), uniqExact(event_id) FROM events").Scan(&rows, &ids)
+	if err != nil {
+		return err
+	}
+	fmt.Println("rows", rows, "ids", ids)
+	return nil
+}
+
+// TestKilledFiveTimes kills engine and sink at random points of a stream of
+// transactions, some of them aborted, and counts what is there in the end.
+func TestKilledFiveTimes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	clickhousetest.Start(t) // Skips where the engine cannot be had.
+	const partitions, perTxn, txns = 4, 500, 120
+	kcfg := cluster(t, partitions)
+	dir := t.TempDir()
+
+	// The writer goes on over all kills.
+	written := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p, err := kgo.NewClient(kgo.SeedBrokers(kcfg.Brokers...), kgo.TransactionalID("writer"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	go func() { written <- write(ctx, p, partitions, perTxn, txns) }()
+
+	start := func() (*exec.Cmd, io.Closer, *strings.Builder) {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childDir+"="+dir, childBrokers+"="+strings.Join(kcfg.Brokers, ","))
+		out := new(strings.Builder)
+		cmd.Stdout, cmd.Stderr = out, out
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd, in, out
+	}
+	admin, closeAdmin, err := kafka.NewAdmin(kcfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAdmin()
+	// done is the number of offsets whose record says that they are in.
+	done := func() (sum int64) {
+		for lane := range 2 {
+			offsets, err := admin.FetchOffsetsForTopics(t.Context(), groupName(schemas.TopicEvents, lane), schemas.TopicEvents)
+			if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+				t.Fatal(err)
+			}
+			for _, o := range offsets[schemas.TopicEvents] {
+				sum += max(0, o.At)
+			}
+		}
+		return sum
+	}
+	for kill := range 5 {
+		cmd, _, out := start()
+		before := done()
+		exited := make(chan error, 1)
+		go func() { exited <- cmd.Wait() }()
+		// Killed at various points once it works, not at a fixed time.
+		eventually(t, func() string {
+			select {
+			case err := <-exited:
+				t.Fatalf("the sink ended by itself: %v\n%s", err, out)
+			default:
+			}
+			if done() <= before+int64(kill*997) {
+				return "the sink does not move\n" + out.String()
+			}
+			return ""
+		})
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-exited
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	cmd, in, out := start()
+	eventually(t, func() string {
+		ends, err := admin.ListCommittedOffsets(t.Context(), schemas.TopicEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var end int64
+		for _, o := range ends[schemas.TopicEvents] {
+			end += o.Offset
+		}
+		if d := done(); d < end {
+			return fmt.Sprintf("%d of %d offsets done\n%s", d, end, out)
+		}
+		return ""
+	})
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err, out)
+	}
+	want := perTxn * (txns - txns/10)
+	if got := strings.TrimSpace(out.String()); got != fmt.Sprintf("rows %d ids %d", want, want) {
+		t.Errorf("got %q, want %d of each", got, want)
+	}
+}
+
+// write runs transactions; every tenth is aborted.
+func write(ctx context.Context, p *kgo.Client, partitions int32, perTxn, txns int) error {
+	for txn := range txns {
+		if err := p.BeginTransaction(); err != nil {
+			return err
+		}
+		recs := make([]*kgo.Record, perTxn)
+		for i := range recs {
+			recs[i] = eventRecord(txn*perTxn+i, partitions)
+		}
+		if err := p.ProduceSync(ctx, recs...).FirstErr(); err != nil {
+			return err
+		}
+		if err := p.EndTransaction(ctx, kgo.TransactionEndTry(txn%10 != 9)); err != nil {
+			return err
+		}
+		if txn%10 == 0 {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(500 * time.Millisecond): // The stream lasts longer than the kills.
+			}
+		}
+	}
+	return nil
+}
