@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -128,6 +129,29 @@ func olderEvent(t testing.TB) (schema string, record []byte) {
 		t.Fatal(err)
 	}
 	return string(text), record
+}
+
+// A Serde is shared by all tasks of a process.
+func TestSerdeConcurrently(t *testing.T) {
+	_, client := startRegistry(t)
+	serde := register(t, client)
+	schema, record := olderEvent(t)
+	b := create(t, client, sr.Schema{Schema: schema}, record)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			var e schemas.Event
+			for range 20 {
+				if err := serde.Decode(b, &e); err != nil {
+					t.Error(err)
+				}
+				if err := serde.Decode(serde.Append(nil, schemas.TopicEvents, &e), &e); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // create registers a schema and returns a record's bytes with its id in front.

@@ -125,10 +125,16 @@ func AppendStrings(dst []byte, v []string) []byte {
 // equal maps give equal bytes.
 func AppendStringMap(dst []byte, m map[string]string) []byte {
 	if len(m) > 0 {
-		var buf [16]string
+		type entry struct{ key, value string }
+		var buf [8]entry
+		entries := buf[:0]
+		for k, v := range m {
+			entries = append(entries, entry{k, v})
+		}
+		slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
 		dst = AppendLong(dst, int64(len(m)))
-		for _, k := range SortedKeys(buf[:0], m) {
-			dst = AppendString(AppendString(dst, k), m[k])
+		for _, e := range entries {
+			dst = AppendString(AppendString(dst, e.key), e.value)
 		}
 	}
 	return append(dst, 0)
