@@ -1,0 +1,112 @@
+package engagement
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// memory is a stream.Context that keeps state in maps and drops the output.
+type memory struct {
+	stores  map[string]memoryStore
+	records int
+}
+
+type memoryStore map[string][]byte
+
+func (m *memory) Partition() int32                 { return 0 }
+func (m *memory) Store(name string) stream.Store   { return m.stores[name] }
+func (m *memory) Produce(*kgo.Record)              { m.records++ }
+func (m *memory) ProduceTo(*kgo.Record, int32)     { m.records++ }
+func (m *memory) Frontier() time.Time              { return time.Time{} }
+func (m *memory) SetTimer([]byte, time.Time)       {}
+func (m *memory) DeleteTimer([]byte)               {}
+func (m *memory) AfterCommit(func())               {}
+func (s memoryStore) Get(k []byte) ([]byte, error) { return s[string(k)], nil }
+func (s memoryStore) Put(k, v []byte)              { s[string(k)] = v }
+func (s memoryStore) Delete(k []byte)              { delete(s, string(k)) }
+func (s memoryStore) Scan([]byte, func(k, v []byte) bool) error {
+	return nil
+}
+
+// benchEvents are deliveries of n messages, followed by opens of a third and
+// clicks of a tenth of them.
+func benchEvents(n int) []*kgo.Record {
+	var records []*kgo.Record
+	add := func(i int, t schemas.EventType, after time.Duration) {
+		e := schemas.Event{
+			Tenant: "default", Account: "main", Source: "main", Provider: "mailjet", Type: t, ProviderType: t.String(),
+			OccurredAt: at(after + time.Duration(i)*time.Millisecond), OccurredPrecisionMS: 1000,
+			MessageID: fmt.Sprintf("%d", 104427216766056450+i), MessageUUID: fmt.Sprintf("9a3c1f0e-0000-4000-8000-%012d", i),
+			Recipient: fmt.Sprintf("user%d@example.org", i), RecipientDomain: "example.org", CampaignID: "7421", CampaignName: "spring-sale",
+			ContactID: fmt.Sprintf("%d", 100000+i), CustomID: fmt.Sprintf("order-%d", i), Machine: schemas.MachineHuman,
+		}
+		if t != schemas.EventTypeDelivered {
+			e.IP, e.UserAgent, e.Country = "203.0.113.7", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36", "FR"
+		}
+		if t == schemas.EventTypeClicked {
+			e.URL = "https://shop.example/sale?utm_campaign=spring"
+		}
+		e.ReceivedAt, e.ArrivedAt = e.OccurredAt+500_000, e.OccurredAt+600_000
+		binary.BigEndian.PutUint64(e.EventID[:], uint64(len(records)+1)*0x9e3779b97f4a7c15)
+		binary.BigEndian.PutUint64(e.RecipientID[:], uint64(i+1)*0x9e3779b97f4a7c15)
+		records = append(records, record(&e))
+	}
+	for i := range n {
+		add(i, delivered, 0)
+	}
+	for i := 0; i < n; i += 3 {
+		add(i, opened, time.Hour)
+	}
+	for i := 0; i < n; i += 10 {
+		add(i, clicked, 2*time.Hour)
+	}
+	return records
+}
+
+const benchRules = `
+rules:
+  - name: discount-24h
+    within: {event: opened, of: send, duration: 24h}
+    when: event.machine != "machine" && message.campaign_id == "7421"
+    once_per: recipient
+`
+
+// BenchmarkStage is the whole of the stage but its engine, per event, with a
+// commit every 2,000 events.
+func BenchmarkStage(b *testing.B) {
+	records := benchEvents(20_000)
+	for _, bm := range []struct{ name, rules string }{{"no rules", "rules: []"}, {"one rule", benchRules}} {
+		rules := mustRules(b, bm.rules)
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var task stream.Task
+			var ctx *memory
+			for i := 0; b.Loop(); i++ {
+				if i%len(records) == 0 {
+					task = newTask(Config{Serde: serde, Rules: rules})
+					ctx = &memory{stores: map[string]memoryStore{storeMessages: {}, storeRules: {}}}
+				}
+				if err := task.Process(ctx, records[i%len(records)]); err != nil {
+					b.Fatal(err)
+				}
+				if i%2000 == 1999 {
+					if err := task.Flush(ctx); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			size := 0
+			for _, v := range ctx.stores[storeMessages] {
+				size += len(v)
+			}
+			b.ReportMetric(float64(size)/float64(max(1, len(ctx.stores[storeMessages]))), "B/state")
+		})
+	}
+}
