@@ -27,7 +27,9 @@ type running struct {
 	url   string
 }
 
-func (r *running) start() (stop func()) {
+// start runs the stage until it is stopped: with a drain, or in the middle of
+// its calls.
+func (r *running) start(drain bool) (stop func()) {
 	r.t.Helper()
 	var w *stream.Worker
 	d, err := delivery.New(delivery.Config{
@@ -47,6 +49,11 @@ func (r *running) start() (stop func()) {
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
+		if drain {
+			if err := d.Drain(ctx); err != nil {
+				r.t.Error(err)
+			}
+		}
 		cancel()
 		if err := <-done; err != nil {
 			r.t.Error(err)
@@ -76,10 +83,19 @@ func (r *running) produce(from, to int) {
 	}
 }
 
-// TestOnTheEngine restarts the worker without notice while calls are made and
-// one in ten fails: every trigger arrives, every id is recorded as succeeded,
-// and nothing stays pending.
+// TestOnTheEngine restarts the worker while calls are made and one in ten
+// fails: every trigger arrives and is recorded as succeeded once. Calls are
+// repeated only where the worker had no time to drain.
 func TestOnTheEngine(t *testing.T) {
+	t.Run("drained", func(t *testing.T) {
+		if s := restarted(t, true); s.Duplicates != 0 {
+			t.Errorf("%d calls repeated", s.Duplicates)
+		}
+	})
+	t.Run("in the middle", func(t *testing.T) { restarted(t, false) })
+}
+
+func restarted(t *testing.T, drain bool) receiver.Stats {
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Second))
 	if err != nil {
 		t.Fatal(err)
@@ -111,11 +127,11 @@ func TestOnTheEngine(t *testing.T) {
 	}
 	defer shop.Close()
 	r := &running{t: t, cfg: cfg, serde: schemas.NewLocalSerde(), url: shop.URL()}
-	stop := r.start()
+	stop := r.start(drain)
 	r.produce(0, n)
 	<-half
 	stop()
-	stop = r.start()
+	stop = r.start(drain)
 	succeeded := map[schemas.ID]bool{}
 	attempts := 0
 	r.follow(func(d *schemas.Delivery) bool {
@@ -134,6 +150,7 @@ func TestOnTheEngine(t *testing.T) {
 	}
 	t.Logf("%d attempts recorded, receiver %+v", attempts, s)
 	stop()
+	return s
 }
 
 func (r *running) follow(f func(*schemas.Delivery) bool) {
