@@ -65,32 +65,32 @@ func (Mailjet) Decode(w *schemas.Webhook, yield func(index int, ev *schemas.Even
 	}()
 	switch root.Kind {
 	case jsonscan.Object:
-		d.element(w, 0, &root, yield)
+		d.element(w, 0, root.Members(), true, yield)
 	case jsonscan.Array:
-		var v jsonscan.Value
-		for i, all := 0, root.Elements(); all.Next(&v); i++ {
-			d.element(w, i, &v, yield)
+		for i, all := 0, root.Elements(); all.Next(); i++ {
+			members, ok := all.Object()
+			d.element(w, i, members, ok, yield)
 		}
 	default:
 		yield(-1, nil, &Error{Reason: ReasonNotAnEvent, Detail: "the body is neither a JSON object nor an array"})
 	}
 }
 
-func (d *mailjetDecoder) element(w *schemas.Webhook, index int, v *jsonscan.Value, yield func(int, *schemas.Event, error)) {
-	if err := d.decode(w, index, v); err != nil {
+func (d *mailjetDecoder) element(w *schemas.Webhook, index int, members jsonscan.Members, isObject bool, yield func(int, *schemas.Event, error)) {
+	if !isObject {
+		yield(index, nil, &Error{Reason: ReasonNotAnEvent, Detail: "not a JSON object"})
+		return
+	}
+	d.fields.read(members)
+	if err := d.decode(w, index); err != nil {
 		yield(index, nil, err)
 		return
 	}
 	yield(index, &d.event, nil)
 }
 
-// refusal reads the fields of v, and returns why it is no event, or nil.
-func (d *mailjetDecoder) refusal(v *jsonscan.Value) *Error {
-	f := &d.fields
-	if v.Kind != jsonscan.Object {
-		return &Error{Reason: ReasonNotAnEvent, Detail: "not a JSON object"}
-	}
-	f.read(v)
+// refusal returns why the fields are no event, or nil.
+func (f *mailjetFields) refusal() *Error {
 	switch {
 	case f.event.Kind <= jsonscan.Null || f.event.Kind == jsonscan.String && len(f.event.Raw) == 0:
 		return &Error{Reason: ReasonMissingField, Field: "event", Detail: "no type of event"}
@@ -100,12 +100,12 @@ func (d *mailjetDecoder) refusal(v *jsonscan.Value) *Error {
 	return nil
 }
 
-// decode fills in d.event.
-func (d *mailjetDecoder) decode(w *schemas.Webhook, index int, v *jsonscan.Value) error {
-	if refused := d.refusal(v); refused != nil {
+// decode makes d.event of d.fields.
+func (d *mailjetDecoder) decode(w *schemas.Webhook, index int) error {
+	f := &d.fields
+	if refused := f.refusal(); refused != nil {
 		return refused
 	}
-	f := &d.fields
 	d.event = schemas.Event{
 		Tenant: w.Tenant, Account: w.Account, Source: w.Source, Provider: mailjetName,
 		ProviderType:  f.event.Text(),

@@ -16,10 +16,10 @@ type mailjetFields struct {
 	smtpReply, source                                 jsonscan.Value
 }
 
-func (f *mailjetFields) read(object *jsonscan.Value) {
+func (f *mailjetFields) read(members jsonscan.Members) {
 	*f = mailjetFields{}
 	var name, value jsonscan.Value
-	for all := object.Members(); all.Next(&name, &value); {
+	for members.Next(&name, &value) {
 		if field := f.field(name.Bytes()); field != nil {
 			*field = value
 		}

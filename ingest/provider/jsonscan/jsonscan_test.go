@@ -22,20 +22,27 @@ func tree(v Value) any {
 		return v.Text()
 	case Array:
 		list := []any{}
-		var e Value
-		for es := v.Elements(); es.Next(&e); {
-			list = append(list, tree(e))
+		for es := v.Elements(); es.Next(); {
+			if members, ok := es.Object(); ok && len(list)%2 == 0 {
+				list = append(list, object(members)) // Every other one, to end both ways.
+			} else {
+				list = append(list, tree(es.Value()))
+			}
 		}
 		return list
 	case Object:
-		m := map[string]any{}
-		var name, e Value
-		for ms := v.Members(); ms.Next(&name, &e); {
-			m[name.Text()] = tree(e)
-		}
-		return m
+		return object(v.Members())
 	}
 	panic("no kind")
+}
+
+func object(members Members) map[string]any {
+	m := map[string]any{}
+	var name, e Value
+	for members.Next(&name, &e) {
+		m[name.Text()] = tree(e)
+	}
+	return m
 }
 
 // agree compares this package with encoding/json on one text.

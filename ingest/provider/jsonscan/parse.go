@@ -25,8 +25,7 @@ func Parse(b []byte) (Value, error) {
 	if p.value(0); p.msg == "" {
 		end := p.i
 		if p.space(); p.i == len(b) {
-			v, _ := valueAt(b[:end], start)
-			return v, nil
+			return root(b[start:end]), nil
 		}
 		p.fail("unexpected text after the value")
 	}

@@ -4,8 +4,9 @@ import "encoding/binary"
 
 // Members walks the members of an object, in order, repeated names included.
 type Members struct {
-	b []byte
-	i int
+	b   []byte
+	i   int
+	end *int // where to put the place behind the object, once it is known
 }
 
 // Members returns a walk over v, which must be an Object.
@@ -15,6 +16,9 @@ func (v *Value) Members() Members { return Members{b: v.Raw, i: 1} }
 func (m *Members) Next(name, value *Value) bool {
 	i := skipTo(m.b, m.i)
 	if m.b[i] == '}' {
+		if m.end != nil {
+			*m.end = i + 1
+		}
 		return false
 	}
 	*name, i = valueAt(m.b, i)
@@ -24,21 +28,45 @@ func (m *Members) Next(name, value *Value) bool {
 
 // Elements walks the elements of an array.
 type Elements struct {
-	b []byte
-	i int
+	b     []byte
+	start int // of the current element
+	next  int // behind the current element; 0: not known yet
 }
 
 // Elements returns a walk over v, which must be an Array.
-func (v *Value) Elements() Elements { return Elements{b: v.Raw, i: 1} }
+func (v *Value) Elements() Elements { return Elements{b: v.Raw, next: 1} }
 
-// Next sets value to the next element, or returns false at the end.
-func (e *Elements) Next(value *Value) bool {
-	i := skipTo(e.b, e.i)
-	if e.b[i] == ']' {
-		return false
+// Next moves to the next element, or returns false at the end.
+func (e *Elements) Next() bool {
+	if e.next == 0 {
+		_, e.next = valueAt(e.b, e.start)
 	}
-	*value, e.i = valueAt(e.b, i)
-	return true
+	e.start, e.next = skipTo(e.b, e.next), 0
+	return e.b[e.start] != ']'
+}
+
+// Value returns the current element.
+func (e *Elements) Value() (v Value) {
+	v, e.next = valueAt(e.b, e.start)
+	return v
+}
+
+// Object returns a walk over the current element if it is an object. To go
+// through it to its end spares Next from looking for that.
+func (e *Elements) Object() (Members, bool) {
+	return Members{b: e.b, i: e.start + 1, end: &e.next}, e.b[e.start] == '{'
+}
+
+// root returns the value that b holds, without white space around it.
+func root(b []byte) Value {
+	switch b[0] {
+	case '{':
+		return Value{Kind: Object, Raw: b}
+	case '[':
+		return Value{Kind: Array, Raw: b}
+	}
+	v, _ := valueAt(b, 0)
+	return v
 }
 
 // skipTo returns the place of the next token that is neither white space nor a
