@@ -22,11 +22,17 @@ import (
 
 // childDir makes this binary run engine and sink, as the all-in-one does, until
 // it is killed.
-const childDir, childBrokers = "POSTHORN_TEST_SINK_DIR", "POSTHORN_TEST_SINK_BROKERS"
+//
+// With childDSN it runs only the sink, on an engine of another process.
+const (
+	childDir     = "POSTHORN_TEST_SINK_DIR"
+	childDSN     = "POSTHORN_TEST_SINK_DSN"
+	childBrokers = "POSTHORN_TEST_SINK_BROKERS"
+)
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		if err := child(dir, os.Getenv(childBrokers)); err != nil {
+	if dir, dsn := os.Getenv(childDir), os.Getenv(childDSN); dir != "" || dsn != "" {
+		if err := child(dir, dsn, os.Getenv(childBrokers)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -36,22 +42,25 @@ func TestMain(m *testing.M) {
 }
 
 // child runs until its standard input ends, then stops in good order.
-func child(dir, brokers string) error {
+func child(dir, dsn, brokers string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	library, err := clickhouse.Fetch(ctx, clickhouse.FetchConfig{})
-	if err != nil {
-		return err
+	if dsn == "" {
+		library, err := clickhouse.Fetch(ctx, clickhouse.FetchConfig{})
+		if err != nil {
+			return err
+		}
+		engine, err := clickhouse.Start(ctx, clickhouse.Config{Dir: dir, Library: library, MaxMemory: 4 << 30})
+		if err != nil {
+			return err
+		}
+		dsn = engine.DSN()
 	}
-	engine, err := clickhouse.Start(ctx, clickhouse.Config{Dir: dir, Library: library, MaxMemory: 4 << 30})
-	if err != nil {
-		return err
-	}
-	conn, err := Open(ctx, engine.DSN())
+	conn, err := Open(ctx, dsn)
 	if err != nil {
 		return err
 	}
@@ -84,7 +93,7 @@ func TestKilledFiveTimes(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	clickhousetest.Start(t) // Skips where the engine cannot be had.
-	const partitions, perTxn, txns = 4, 500, 120
+	const partitions, perTxn, txns = 4, 500, 200
 	kcfg := cluster(t, partitions)
 	dir := t.TempDir()
 
@@ -100,18 +109,7 @@ func TestKilledFiveTimes(t *testing.T) {
 	go func() { written <- write(ctx, p, partitions, perTxn, txns) }()
 
 	start := func() (*exec.Cmd, io.Closer, *strings.Builder) {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childDir+"="+dir, childBrokers+"="+strings.Join(kcfg.Brokers, ","))
-		out := new(strings.Builder)
-		cmd.Stdout, cmd.Stderr = out, out
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return cmd, in, out
+		return startChild(t, childDir+"="+dir, childBrokers+"="+strings.Join(kcfg.Brokers, ","))
 	}
 	admin, closeAdmin, err := kafka.NewAdmin(kcfg)
 	if err != nil {
@@ -181,6 +179,23 @@ func TestKilledFiveTimes(t *testing.T) {
 	if got := strings.TrimSpace(out.String()); got != fmt.Sprintf("rows %d ids %d", want, want) {
 		t.Errorf("got %q, want %d of each", got, want)
 	}
+}
+
+func startChild(t *testing.T, env ...string) (*exec.Cmd, io.Closer, *strings.Builder) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), env...)
+	out := new(strings.Builder)
+	cmd.Stdout, cmd.Stderr = out, out
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, in, out
 }
 
 // write runs transactions; every tenth is aborted.

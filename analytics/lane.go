@@ -105,7 +105,7 @@ func (l *lane) serve(ctx context.Context, t *tenure) (err error) {
 			return err
 		}
 		l.log.Debug("repeating the recorded batch", "rows", b.rows)
-		if err := l.insert(ctx, b); err != nil {
+		if err := l.insert(ctx, book.topicID.String(), b); err != nil {
 			return err
 		}
 		recorded = true
@@ -138,7 +138,7 @@ func (l *lane) serve(ctx context.Context, t *tenure) (err error) {
 			return err
 		}
 		recorded = false
-		if err := l.insert(ctx, b); err != nil {
+		if err := l.insert(ctx, book.topicID.String(), b); err != nil {
 			return err
 		}
 		recorded = true
@@ -156,7 +156,7 @@ func still(at map[int32]int64) vector {
 
 // insert writes a batch as one block under its token, and does not give up
 // while ctx lasts: ClickHouse may be away for hours.
-func (l *lane) insert(ctx context.Context, b batch) error {
+func (l *lane) insert(ctx context.Context, topicID string, b batch) error {
 	defer l.rows.reset()
 	l.rows.reset()
 	newest := time.Time{}
@@ -179,7 +179,7 @@ func (l *lane) insert(ctx context.Context, b batch) error {
 		return err
 	}
 	if l.rows.len() > 0 {
-		if err := l.deliver(ctx, b.vector.token(l.table.name, l.number)); err != nil {
+		if err := l.deliver(ctx, b.vector.token(l.table.name, topicID, l.number)); err != nil {
 			return err
 		}
 	}

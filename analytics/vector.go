@@ -28,9 +28,12 @@ func (v vector) empty() bool {
 	return true
 }
 
-// token names the batch to ClickHouse, which drops a second insert under it.
-func (v vector) token(table string, lane int) string {
+// token names the batch to ClickHouse, which drops a second insert under it. A
+// topic that was made anew has the same offsets for other records, so that its
+// id counts.
+func (v vector) token(table, topicID string, lane int) string {
 	hash := sha256.New()
+	hash.Write([]byte(topicID))
 	var buf [20]byte
 	for _, p := range slices.Sorted(maps.Keys(v)) {
 		binary.BigEndian.PutUint32(buf[:], uint32(p))
