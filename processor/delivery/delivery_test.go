@@ -289,7 +289,7 @@ func BenchmarkCalls(b *testing.B) {
 			b.Fatal("not processed")
 		}
 		for sent%100 == 0 && done < sent {
-			if err := errors.Join(driver.Commit(), driver.Tick(time.Now())); err != nil {
+			if err := errors.Join(driver.Tick(time.Now()), driver.Commit()); err != nil {
 				b.Fatal(err)
 			}
 			if done += len(driver.Take(schemas.TopicDeliveries)); done < sent {
