@@ -41,11 +41,18 @@ type Kafka struct {
 	Brokers     []string `yaml:"brokers"`
 	Partitions  int      `yaml:"partitions"`
 	Replication int      `yaml:"replication"`
+	// Listen is the address of the all-in-one's own Kafka, on loopback.
+	Listen string `yaml:"listen"`
+	// SyncWrites has its own Kafka write through to the disk before it
+	// acknowledges: safe over power loss, and up to ten times slower.
+	SyncWrites bool `yaml:"sync_writes"`
 }
 
 // Registry is the schema registry (Confluent REST interface).
 type Registry struct {
 	URL string `yaml:"url"`
+	// Listen is the address of the all-in-one's own registry.
+	Listen string `yaml:"listen"`
 }
 
 // ClickHouse is the database of the analytics service.
@@ -134,7 +141,8 @@ func Default() *Config {
 		Tenant:     "default",
 		Data:       "posthorn-data",
 		Log:        Log{Level: "info", Format: "text"},
-		Kafka:      Kafka{Partitions: 12, Replication: 1},
+		Kafka:      Kafka{Partitions: 12, Replication: 1, Listen: "127.0.0.1:9092"},
+		Registry:   Registry{Listen: "127.0.0.1:8081"},
 		ClickHouse: ClickHouse{Listen: "127.0.0.1:8123", SQLListen: "127.0.0.1:8124"},
 		Gateway: Gateway{
 			Listen: "127.0.0.1:8080", MaxBody: 10 << 20, ByteBudget: 64 << 20, Drain: 15 * time.Second,

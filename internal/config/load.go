@@ -112,3 +112,26 @@ func maskURL(text string) string {
 	}
 	return u.String()
 }
+
+// Session returns the configuration as a file for commands that run beside this
+// process: with the database's password, but without secrets that lie in no
+// file, and what needs them.
+func (c *Config) Session() ([]byte, error) {
+	s := *c
+	if s.RecipientSecret.File == "" {
+		s.RecipientSecret = Secret{}
+	}
+	s.Sources = nil
+	for _, source := range c.Sources {
+		if source.Password.File == "" {
+			source.Username, source.Password = "", Secret{}
+		}
+		s.Sources = append(s.Sources, source)
+	}
+	s.Endpoints = nil
+	text, err := yaml.Dump(s)
+	if err != nil {
+		return nil, fmt.Errorf("writing session file: %w", err)
+	}
+	return text, nil
+}

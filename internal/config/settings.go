@@ -50,7 +50,12 @@ func Settings() []Setting {
 		{"kafka.brokers", "brokers", "Kafka brokers, host:port, comma separated", items(func(c *Config) *[]string { return &c.Kafka.Brokers })},
 		{"kafka.partitions", "partitions", "partitions of new topics (never changed later)", number(func(c *Config) *int { return &c.Kafka.Partitions })},
 		{"kafka.replication", "replication", "replication factor of new topics", number(func(c *Config) *int { return &c.Kafka.Replication })},
+		{"kafka.listen", "", "", text(func(c *Config) *string { return &c.Kafka.Listen })},
+		{"kafka.sync_writes", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.BoolVar(&c.Kafka.SyncWrites, path, c.Kafka.SyncWrites, "")
+		}},
 		{"registry.url", "registry", "URL of the schema registry", text(func(c *Config) *string { return &c.Registry.URL })},
+		{"registry.listen", "", "", text(func(c *Config) *string { return &c.Registry.Listen })},
 		{"clickhouse.dsn", "clickhouse", "ClickHouse DSN, such as clickhouse://user:password@host:9000/posthorn", text(func(c *Config) *string { return &c.ClickHouse.DSN })},
 		{"clickhouse.listen", "", "", text(func(c *Config) *string { return &c.ClickHouse.Listen })},
 		{"clickhouse.sql_listen", "", "", text(func(c *Config) *string { return &c.ClickHouse.SQLListen })},

@@ -51,6 +51,8 @@ func (c *Config) Validate(needs ...Need) error {
 	for i, b := range c.Kafka.Brokers {
 		v.address(fmt.Sprintf("kafka.brokers[%d]", i), b)
 	}
+	v.address("kafka.listen", c.Kafka.Listen)
+	v.address("registry.listen", c.Registry.Listen)
 	v.link("registry.url", c.Registry.URL, "http", "https")
 	v.link("clickhouse.dsn", c.ClickHouse.DSN, "clickhouse", "tcp", "http", "https")
 	v.address("clickhouse.listen", c.ClickHouse.Listen)

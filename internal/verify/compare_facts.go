@@ -45,6 +45,7 @@ func (v *verifier) loadFacts(i int) (*facts, error) {
 		}
 		switch k {
 		case kindExpectedEvent:
+			v.report.Occurrences++
 			f.expected[e.EventID] = append(f.expected[e.EventID], e)
 		case kindFoundEvent:
 			f.found[e.EventID] = append(f.found[e.EventID], e)
@@ -195,7 +196,13 @@ func (v *verifier) compareMessages(f *facts, groups map[messageKey]*derived) {
 			check.Found++
 		}
 	}
-	for k := range f.messages {
+	for k, m := range f.messages {
+		sums := v.messageSums[m.Outcome.String()]
+		if sums == nil {
+			sums = &messageSums{}
+			v.messageSums[m.Outcome.String()] = sums
+		}
+		sums.add(m)
 		if groups[k] == nil {
 			check.Found++
 			v.report.differ(check, "message %s of recipient %s is unexpected: no event belongs to it", k.message, k.recipient)

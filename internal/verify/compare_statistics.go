@@ -92,6 +92,12 @@ func (v *verifier) compareStatistics(i int) error {
 		}
 	}
 	for k, g := range got {
+		of := tableKey{k.tenant, k.campaign, k.basis.String()}
+		if v.windowSums[of] == nil {
+			v.windowSums[of] = &windowSums{}
+		}
+		v.windowSums[of].rows++
+		sum(&v.windowSums[of].counters, &g.Counters)
 		if want[k] != nil || touched[[2]string{k.tenant, k.campaign}] {
 			continue
 		}

@@ -96,7 +96,9 @@ func setOutcome(m *schemas.Message, events []*schemas.Event) {
 		outcome schemas.Outcome
 		late    bool
 	}{
-		{func(e *schemas.Event) bool { return e.Type == schemas.EventTypeQueued || e.Type == schemas.EventTypeSent }, schemas.OutcomeQueued, false},
+		{func(e *schemas.Event) bool {
+			return e.Type == schemas.EventTypeQueued || e.Type == schemas.EventTypeSent
+		}, schemas.OutcomeQueued, false},
 		{is(schemas.EventTypeDeferred), schemas.OutcomeDeferred, false},
 		{is(schemas.EventTypeRejected), schemas.OutcomeRejected, false},
 		{is(schemas.EventTypeFailed), schemas.OutcomeFailed, false},

@@ -3,6 +3,8 @@ package verify
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 )
@@ -34,6 +36,8 @@ type Report struct {
 	Webhooks, Later int64
 	// Unreadable counts webhook records that are no webhooks: dead letters.
 	Unreadable int64
+	// Occurrences counts the events in the webhooks, repetitions included.
+	Occurrences int64
 }
 
 func (r *Report) check(name string) *Check {
@@ -53,6 +57,11 @@ func (r *Report) differ(c *Check, format string, args ...any) {
 	if len(r.Details) < maxDetails {
 		r.Details = append(r.Details, c.Name+": "+fmt.Sprintf(format, args...))
 	}
+}
+
+// forget drops the descriptions of a check's differences.
+func (r *Report) forget(name string) {
+	r.Details = slices.DeleteFunc(r.Details, func(d string) bool { return strings.HasPrefix(d, name+": ") })
 }
 
 // Differences is the number of rows that differ, over all checks.

@@ -44,9 +44,6 @@ type Config struct {
 	Rules *trigger.Set
 	// ClickHouse, where set, is compared with the topics.
 	ClickHouse driver.Conn
-	// SinkGroups names the consumer group that writes a topic into ClickHouse;
-	// several lanes are several groups.
-	SinkGroups func(topic string) []string
 	// Steps are the stages to wait for; nil: DefaultSteps.
 	Steps []Step
 	// Timeout bounds the wait for the stages. Default 1 minute.
@@ -74,6 +71,12 @@ type verifier struct {
 	// refusedBefore holds what an earlier version of a decoder refused. This
 	// one may read it, but nobody has asked for that unless it is replayed.
 	refusedBefore map[element]bool
+
+	// For the comparison with ClickHouse: what was read of each topic, and the
+	// sums over the latest records.
+	extents     map[string]*extent
+	messageSums map[string]*messageSums
+	windowSums  map[tableKey]*windowSums
 }
 
 // Run verifies once. Differences are in the report, not an error.
@@ -89,7 +92,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	defer closeAdmin()
-	v := &verifier{cfg: cfg, adm: adm, report: newReport(), refusedBefore: map[element]bool{}}
+	v := &verifier{cfg: cfg, adm: adm, report: newReport(), refusedBefore: map[element]bool{},
+		extents: map[string]*extent{}, messageSums: map[string]*messageSums{}, windowSums: map[tableKey]*windowSums{}}
 	if v.start, v.cut, err = bounds(ctx, adm, schemas.TopicWebhooks); err != nil {
 		return nil, err
 	}
@@ -223,6 +227,8 @@ func (v *verifier) readAll(ctx context.Context) error {
 			v.report.Later = end.sum() - v.cut.sum()
 			start, end = v.start, v.cut
 		}
+		x := &extent{start: start, end: end}
+		v.extents[t.topic] = x
 		var done int64
 		total := end.sum() - start.sum()
 		err = v.read(ctx, t.topic, start, end, func(rec *kgo.Record) error {
@@ -232,6 +238,7 @@ func (v *verifier) readAll(ctx context.Context) error {
 			if len(rec.Value) == 0 {
 				return nil // a tombstone
 			}
+			x.records++
 			return t.keep(rec)
 		})
 		if err != nil {
