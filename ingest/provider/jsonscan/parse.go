@@ -3,6 +3,7 @@ package jsonscan
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // MaxDepth is how deep arrays and objects may be nested.
@@ -166,17 +167,7 @@ func (p *parser) take(c byte) bool {
 func (p *parser) string() {
 	b := p.b
 	for i := p.i + 1; ; i++ {
-		// Eight bytes at a time while none of them needs a look.
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			if plain(w) != 0 {
-				break
-			}
-			i += 8
-		}
-		for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= ' ' {
-			i++
-		}
+		i = special(b, i)
 		p.i = i
 		switch {
 		case i >= len(b):
@@ -254,11 +245,25 @@ const (
 	highs = 0x8080808080808080
 )
 
-// plain returns zero when none of the eight bytes of w is a quote, a backslash
-// or a control character. It may be non-zero for others next to one of these;
-// the caller looks byte by byte then.
-func plain(w uint64) uint64 {
+// marks returns a word whose lowest set bit is the top bit of the first byte of
+// w, in memory order, that is a quote, a backslash or a control character; zero
+// if there is none. Bits above the lowest may be wrong: a borrow runs upwards.
+func marks(w uint64) uint64 {
 	quote := w ^ ones*'"'
 	slash := w ^ ones*'\\'
 	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w) & highs
+}
+
+// special returns the place of the first quote, backslash or control character
+// of b from i on, or len(b).
+func special(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		if m := marks(binary.LittleEndian.Uint64(b[i:])); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= ' ' {
+		i++
+	}
+	return i
 }

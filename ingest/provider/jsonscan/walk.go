@@ -1,6 +1,9 @@
 package jsonscan
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Members walks the members of an object, in order, repeated names included.
 type Members struct {
@@ -112,15 +115,17 @@ func valueAt(b []byte, i int) (Value, int) {
 func (v *Value) scan(b []byte, i int) int {
 	wide := uint64(0)
 	for ; ; i++ {
-		for i+8 <= len(b) {
+		for ; i+8 <= len(b); i += 8 {
 			w := binary.LittleEndian.Uint64(b[i:])
-			if plain(w) != 0 {
+			if m := marks(w); m != 0 {
+				n := bits.TrailingZeros64(m) &^ 7
+				wide |= w & (1<<n - 1)
+				i += n >> 3
 				break
 			}
 			wide |= w
-			i += 8
 		}
-		for b[i] != '"' && b[i] != '\\' {
+		for b[i] != '"' && b[i] != '\\' { // Where fewer than eight bytes are left.
 			wide |= uint64(b[i])
 			i++
 		}
