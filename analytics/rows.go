@@ -1,11 +1,14 @@
 package analytics
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
+	chcolumn "github.com/ClickHouse/clickhouse-go/v2/lib/column"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -45,6 +48,7 @@ type tableRows[R any, P pointerTo[R]] struct {
 	types    []clickhouse.ColumnNameAndType
 	row      located[R]
 	n        int
+	scratch  []byte
 }
 
 func newRows[R any, P pointerTo[R]](table string, columns []column[R], more ...column[located[R]]) *tableRows[R, P] {
@@ -94,18 +98,32 @@ func (t *tableRows[R, P]) insert(ctx context.Context, conn driver.Conn) (err err
 			_ = batch.Abort()
 		}
 	}()
+	to := batch.Columns()
+	if len(to) != len(t.types) {
+		return fmt.Errorf("preparing insert: %d columns instead of %d", len(to), len(t.types))
+	}
 	for i, c := range t.columns {
-		if err := c.send(batch.Column(i)); err != nil {
-			return fmt.Errorf("filling column %s: %w", c.title(), err)
+		t.scratch = c.encode(t.scratch[:0])
+		if err := t.give(to[i]); err != nil {
+			return err
 		}
 	}
 	for i, c := range t.position {
-		if err := c.send(batch.Column(len(t.columns) + i)); err != nil {
-			return fmt.Errorf("filling column %s: %w", c.title(), err)
+		t.scratch = c.encode(t.scratch[:0])
+		if err := t.give(to[len(t.columns)+i]); err != nil {
+			return err
 		}
 	}
 	if err := batch.Send(); err != nil {
 		return fmt.Errorf("inserting: %w", err)
+	}
+	return nil
+}
+
+// give hands a column in ClickHouse's format to the driver.
+func (t *tableRows[R, P]) give(to chcolumn.Interface) error {
+	if err := to.Decode(proto.NewReader(bytes.NewReader(t.scratch)), t.n); err != nil {
+		return fmt.Errorf("filling column %s: %w", to.Name(), err)
 	}
 	return nil
 }

@@ -1,10 +1,6 @@
 package analytics
 
-import (
-	"time"
-
-	"github.com/posthorn/posthorn/schemas"
-)
+import "github.com/posthorn/posthorn/schemas"
 
 // generationShift puts the generation of a derivation above all Kafka offsets
 // in a row's version: what is derived anew replaces what was there.
@@ -15,10 +11,11 @@ const generationShift = 48
 func statisticsRows(generation uint64) rows {
 	type row = located[schemas.CampaignStatistics]
 	columns := []column[schemas.CampaignStatistics]{
-		text("tenant", func(s *schemas.CampaignStatistics) string { return s.Tenant }),
-		text("campaign_id", func(s *schemas.CampaignStatistics) string { return s.CampaignID }),
-		text("campaign_name", func(s *schemas.CampaignStatistics) string { return s.CampaignName }),
-		text("basis", func(s *schemas.CampaignStatistics) string { return s.Basis.String() }),
+		code("tenant", func(s *schemas.CampaignStatistics) string { return s.Tenant }),
+		code("campaign_id", func(s *schemas.CampaignStatistics) string { return s.CampaignID }),
+		code("campaign_name", func(s *schemas.CampaignStatistics) string { return s.CampaignName }),
+		code("basis", func(s *schemas.CampaignStatistics) string { return s.Basis.String() }),
+		seconds("window_start", func(s *schemas.CampaignStatistics) schemas.Timestamp { return s.WindowStart }),
 		small("window_seconds", func(s *schemas.CampaignStatistics) int32 { return s.WindowSeconds }),
 		integer("messages", func(s *schemas.CampaignStatistics) int64 { return s.Counters.Messages }),
 		integer("queued", func(s *schemas.CampaignStatistics) int64 { return s.Counters.Queued }),
@@ -49,10 +46,6 @@ func statisticsRows(generation uint64) rows {
 		micros("last_event_at", func(s *schemas.CampaignStatistics) schemas.Timestamp { return s.LastEventAt }),
 		micros("updated_at", func(s *schemas.CampaignStatistics) schemas.Timestamp { return s.UpdatedAt }),
 	}
-	columns = append(columns, &values[schemas.CampaignStatistics, time.Time]{
-		name: "window_start", typ: "DateTime('UTC')",
-		get: func(s *schemas.CampaignStatistics) time.Time { return time.UnixMicro(int64(s.WindowStart)) },
-	})
 	return newRows[schemas.CampaignStatistics]("campaign_statistics", columns,
 		unsigned("version", func(r *row) uint64 { return generation<<generationShift + uint64(r.offset) }))
 }
