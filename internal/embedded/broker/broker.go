@@ -27,6 +27,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,9 @@ type Broker struct {
 
 	stopRetention context.CancelFunc
 	retentionDone chan struct{}
+
+	closing sync.Once
+	closed  error
 }
 
 // Start opens the data directory and returns once the broker listens.
@@ -164,8 +168,13 @@ func (b *Broker) Epoch() int64 { return b.epoch }
 // or a power loss.
 func (b *Broker) Unclean() bool { return b.unclean }
 
-// Close writes what is still in memory and stops.
+// Close writes what is still in memory and stops. Further calls do nothing.
 func (b *Broker) Close() error {
+	b.closing.Do(func() { b.closed = b.close() })
+	return b.closed
+}
+
+func (b *Broker) close() error {
 	b.stopRetention()
 	<-b.retentionDone
 	b.log.failed.Store(false)
