@@ -49,24 +49,6 @@ func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*derived) {
 			check.Skipped++ // a rule that is no longer there, or was different
 			continue
 		}
-		e := expected[t.TriggerID]
-		switch {
-		case e == nil:
-			if v.elsewhere(f, t) {
-				check.Skipped++
-				continue
-			}
-			check.Found++
-			v.report.differ(check, "trigger %s of rule %s is unexpected: no message has its key", t.TriggerID, t.Rule)
-			continue
-		case e.touched:
-			check.Skipped++
-			continue
-		}
-		check.Found++
-		if problem := e.problem(f, t); problem != "" {
-			v.report.differ(check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, problem)
-		}
 		n := counted[t.TriggerID]
 		if t.Status == schemas.TriggerStatusExpired {
 			n.expired++
@@ -74,6 +56,17 @@ func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*derived) {
 			n.live++
 		}
 		counted[t.TriggerID] = n
+		e := expected[t.TriggerID]
+		if v.elsewhere(f, t) || e != nil && e.touched {
+			check.Skipped++
+			continue
+		}
+		check.Found++
+		if e == nil {
+			v.report.differ(check, "trigger %s of rule %s is unexpected: no message has its key", t.TriggerID, t.Rule)
+		} else if problem := e.problem(f, t); problem != "" {
+			v.report.differ(check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, problem)
+		}
 	}
 	for id, e := range expected {
 		n := counted[id]

@@ -199,7 +199,7 @@ func (v *verifier) readAll(ctx context.Context) error {
 			if err := decode(rec, &r); err != nil {
 				return err
 			}
-			if p, ok := provider.ByName(r.Provider); ok && r.MapperVersion < p.Version() {
+			if refusedByEarlier(&r) {
 				v.refusedBefore[element{place{r.Partition, r.Offset}, r.Index}] = true
 				v.report.check(checkRejections).Skipped++
 				return nil
@@ -247,6 +247,13 @@ func (v *verifier) readAll(ctx context.Context) error {
 		v.progress("reading "+t.topic, total, total)
 	}
 	return nil
+}
+
+// refusedByEarlier tells whether a decoder refused it that is older than this
+// build's, or that was not there yet.
+func refusedByEarlier(r *schemas.Rejection) bool {
+	p, ok := provider.ByName(r.Provider)
+	return ok && (r.Reason == "unknown_provider" || r.MapperVersion > 0 && r.MapperVersion < p.Version())
 }
 
 // covered tells whether a webhook lies before the cut and is still retained.
