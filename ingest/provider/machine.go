@@ -53,18 +53,17 @@ func classifyAgent(agent string) (schemas.Machine, []string) {
 		return schemas.MachineMachine, reasonAppleMPP
 	}
 	class, reasons := schemas.MachineHuman, []string(nil)
-	inWord := false
+	previous := byte(0)
 	for i := range len(agent) {
 		c := agent[i] | 0x20
-		letter := 'a' <= c && c <= 'z'
-		if letter && !inWord {
+		if c-'a' < 26 && previous-'a' >= 26 {
 			for _, w := range agentWords[c-'a'] {
-				if hasPrefixFold(agent[i:], w.word) && w.machine > class {
+				if w.machine > class && hasPrefixFold(agent[i:], w.word) {
 					class, reasons = w.machine, w.reasons
 				}
 			}
 		}
-		inWord = letter
+		previous = c
 	}
 	return class, reasons
 }

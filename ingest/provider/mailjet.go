@@ -106,24 +106,21 @@ func (d *mailjetDecoder) decode(w *schemas.Webhook, index int) error {
 	if refused := f.refusal(); refused != nil {
 		return refused
 	}
-	d.event = schemas.Event{
-		Tenant: w.Tenant, Account: w.Account, Source: w.Source, Provider: mailjetName,
-		ProviderType:  f.event.Text(),
-		ReceivedAt:    w.ReceivedAt,
-		MessageID:     f.message(),
-		MessageUUID:   text(&f.guid),
-		Recipient:     text(&f.email),
-		CampaignName:  text(&f.customCampaign),
-		CampaignID:    identifier(&f.campaignID),
-		ContactID:     identifier(&f.contactID),
-		ListID:        identifier(&f.listID),
-		CustomID:      text(&f.customID),
-		Metadata:      payload(&f.payload),
-		UserAgent:     text(&f.agent),
-		RawRef:        schemas.RawRef{WebhookID: w.ID, Index: int32(index)},
-		MapperVersion: mailjetVersion,
-	}
+	d.event = schemas.Event{}
 	ev := &d.event
+	ev.Tenant, ev.Account, ev.Source, ev.Provider = w.Tenant, w.Account, w.Source, mailjetName
+	ev.ProviderType = f.event.Text()
+	ev.ReceivedAt = w.ReceivedAt
+	ev.MessageID = f.message()
+	ev.MessageUUID = text(&f.guid)
+	ev.Recipient = text(&f.email)
+	ev.CampaignID, ev.CampaignName = identifier(&f.campaignID), text(&f.customCampaign)
+	ev.ContactID, ev.ListID = identifier(&f.contactID), identifier(&f.listID)
+	ev.CustomID = text(&f.customID)
+	ev.Metadata = payload(&f.payload)
+	ev.UserAgent = text(&f.agent)
+	ev.RawRef.WebhookID, ev.RawRef.Index = w.ID, int32(index)
+	ev.MapperVersion = mailjetVersion
 	if strings.TrimSpace(ev.Recipient) == "" {
 		ev.Recipient = ""
 	}

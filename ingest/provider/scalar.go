@@ -105,6 +105,11 @@ func boolean(v *jsonscan.Value) bool {
 // unixSeconds reads seconds since 1970, with or without a fraction, and the
 // resolution in ms it was given in. Without a time that fits it returns zero.
 func unixSeconds(v *jsonscan.Value) (_ schemas.Timestamp, precisionMS int32) {
+	if len(v.Raw) == 10 && v.Kind == jsonscan.Number { // Any time from 2001 to 2286.
+		if n, ok := tenDigits(v.Raw); ok {
+			return schemas.Timestamp(n * 1e6), 1000
+		}
+	}
 	var s string
 	switch v.Kind {
 	case jsonscan.Number:
@@ -142,6 +147,16 @@ func unixSeconds(v *jsonscan.Value) (_ schemas.Timestamp, precisionMS int32) {
 		micros = -micros
 	}
 	return schemas.Timestamp(micros), precisionMS
+}
+
+func tenDigits(b []byte) (n int64, ok bool) {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }
 
 // country reads an ISO 3166 alpha-2 code; what geolocation says for "somewhere

@@ -28,13 +28,18 @@ func newNaive() naive {
 
 // normalize appends the Avro of every event of the body.
 func (n naive) normalize(hook *schemas.Webhook, arrived time.Time) (values [][]byte, err error) {
-	dec := json.NewDecoder(bytes.NewReader(hook.Body))
-	dec.UseNumber()
-	var events []map[string]any
-	if err := dec.Decode(&events); err != nil {
+	// Element by element, since one that is no object must not cost the others.
+	var elements []json.RawMessage
+	if err := json.Unmarshal(hook.Body, &elements); err != nil {
 		return nil, err
 	}
-	for i, m := range events {
+	for i, element := range elements {
+		dec := json.NewDecoder(bytes.NewReader(element))
+		dec.UseNumber()
+		var m map[string]any
+		if err := dec.Decode(&m); err != nil {
+			return nil, err
+		}
 		value, err := n.codec.BinaryFromNative(nil, n.native(hook, arrived, i, m))
 		if err != nil {
 			return nil, err

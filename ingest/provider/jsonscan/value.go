@@ -10,6 +10,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -75,8 +76,15 @@ func (v *Value) append(dst []byte, repair bool) []byte {
 		case c == '\\':
 			dst, s = appendEscape(dst, s)
 		case c < utf8.RuneSelf || !repair:
-			dst = append(dst, c)
-			s = s[1:]
+			n := bytes.IndexByte(s, '\\')
+			if n < 0 {
+				n = len(s)
+			}
+			if repair && v.wide {
+				n = 1
+			}
+			dst = append(dst, s[:n]...)
+			s = s[n:]
 		default:
 			r, n := utf8.DecodeRune(s)
 			dst = utf8.AppendRune(dst, r)
