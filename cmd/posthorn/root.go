@@ -1,0 +1,99 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/telemetry"
+)
+
+// app is what commands share.
+type app struct {
+	in          io.Reader
+	out, errOut io.Writer
+	file        string // --config
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "posthorn",
+		Short: "E-mail webhooks in, triggers and campaign statistics out",
+		Long: `Posthorn takes every webhook that e-mail providers send, keeps it in Kafka,
+derives triggers and exact campaign statistics from the stream, and serves them
+from ClickHouse.
+
+Settings come from flags, then environment variables (POSTHORN_...), then a YAML
+file (--config or POSTHORN_CONFIG), then defaults. "posthorn config" prints what
+is in effect. Commands run beside "posthorn up" find it by its data directory.`,
+		Example: `  posthorn up                                 everything in one process
+  posthorn simulate --events 10000            a campaign, posted over HTTP
+  posthorn campaigns                          its statistics
+  posthorn tail posthorn.events --from-start  the facts as JSON
+  posthorn verify                             recompute everything and compare`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringVarP(&a.file, "config", "c", "", "configuration file (env POSTHORN_CONFIG)")
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run:"},
+		&cobra.Group{ID: "look", Title: "Look:"},
+		&cobra.Group{ID: "mend", Title: "Set up and mend:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("run", a.upCommand(), a.ingestCommand(), a.processorCommand(), a.analyticsCommand(), a.simulateCommand(), a.demoCommand())
+	add("look", a.campaignsCommand(), a.campaignCommand(), a.tailCommand(), a.verifyCommand(), a.recipientCommand())
+	add("mend", a.topicsCommand(), a.migrateCommand(), a.replayCommand(), a.rulesCommand(), a.configCommand(), a.versionCommand())
+	return root
+}
+
+// load reads the configuration and checks what the command needs.
+func (a *app) load(cmd *cobra.Command, needs ...config.Need) (*config.Config, error) {
+	cfg, err := config.Load(a.path(cmd), cmd.Flags())
+	if err != nil {
+		return nil, err
+	}
+	return cfg, cfg.Validate(needs...)
+}
+
+// path is the configuration file to read, "" for none. Without one, a command
+// beside a running "up" reads what that has left in the data directory.
+func (a *app) path(cmd *cobra.Command) string {
+	if a.file != "" {
+		return a.file
+	}
+	if path := os.Getenv("POSTHORN_CONFIG"); path != "" {
+		return path
+	}
+	if runsItself[cmd.Name()] {
+		return ""
+	}
+	data := config.Default().Data
+	if text := os.Getenv("POSTHORN_DATA"); text != "" {
+		data = text
+	}
+	if f := cmd.Flags().Lookup("data"); f != nil && f.Changed {
+		data = f.Value.String()
+	}
+	path := filepath.Join(data, sessionFile)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// runsItself names the commands that do not join a running "up".
+var runsItself = map[string]bool{"up": true, "demo": true}
+
+func (a *app) logger(cfg *config.Config) (*slog.Logger, error) {
+	return telemetry.NewLogger(a.errOut, cfg.Log.Level, cfg.Log.Format)
+}
