@@ -141,11 +141,14 @@ func TestStoppedAbruptlyAgainAndAgain(t *testing.T) {
 // TestPausedOwnerWakesUp stops the process that owns the lanes as a long pause
 // of the machine would. Another takes over; then the first wakes up.
 func TestPausedOwnerWakesUp(t *testing.T) {
+	pauseOwner(t, cluster(t, 4), time.Second)
+}
+
+func pauseOwner(t *testing.T, kcfg kafka.Config, session time.Duration) {
 	dsn := testDSN(t)
 	conn := opened(t, dsn)
-	kcfg := cluster(t, 4)
 	p := producer(t, kcfg)
-	cmd, in, out := startChild(t, childDSN+"="+dsn, childBrokers+"="+strings.Join(kcfg.Brokers, ","))
+	cmd, in, out := startChild(t, childSession+"="+session.String(), childDSN+"="+dsn, childBrokers+"="+strings.Join(kcfg.Brokers, ","))
 	produceEvents(t, p, 0, 1000, 4)
 	eventually(t, func() string {
 		var n uint64
@@ -158,7 +161,7 @@ func TestPausedOwnerWakesUp(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	s, stop := running(t, SinkConfig{Kafka: kcfg, Conn: conn, Lanes: 2, MaxRows: 2000})
+	s, stop := running(t, SinkConfig{Kafka: kcfg, Conn: conn, Lanes: 2, MaxRows: 2000, SessionTimeout: session})
 	counts(t, conn, 9000)
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
