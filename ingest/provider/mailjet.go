@@ -42,9 +42,8 @@ func (Mailjet) Verify(r *http.Request, _ []byte, c Credentials) (string, error) 
 
 // mailjetDecoder is what one call of Decode works in.
 type mailjetDecoder struct {
-	fields mailjetFields
-	event  schemas.Event
-	print  fingerprint
+	event schemas.Event
+	print fingerprint
 }
 
 var mailjetDecoders = sync.Pool{New: func() any { return new(mailjetDecoder) }}
@@ -60,7 +59,7 @@ func (Mailjet) Decode(w *schemas.Webhook, yield func(index int, ev *schemas.Even
 	}
 	d := mailjetDecoders.Get().(*mailjetDecoder)
 	defer func() {
-		d.fields, d.event = mailjetFields{}, schemas.Event{} // Hold on to no body.
+		d.event = schemas.Event{} // Hold on to no body.
 		mailjetDecoders.Put(d)
 	}()
 	switch root.Kind {
@@ -81,8 +80,10 @@ func (d *mailjetDecoder) element(w *schemas.Webhook, index int, members jsonscan
 		yield(index, nil, &Error{Reason: ReasonNotAnEvent, Detail: "not a JSON object"})
 		return
 	}
-	d.fields.read(members)
-	if err := d.decode(w, index); err != nil {
+	// On the stack, where writing costs no barriers while garbage is collected.
+	var f mailjetFields
+	f.read(members)
+	if err := d.decode(w, index, &f); err != nil {
 		yield(index, nil, err)
 		return
 	}
@@ -100,9 +101,8 @@ func (f *mailjetFields) refusal() *Error {
 	return nil
 }
 
-// decode makes d.event of d.fields.
-func (d *mailjetDecoder) decode(w *schemas.Webhook, index int) error {
-	f := &d.fields
+// decode makes d.event of the fields.
+func (d *mailjetDecoder) decode(w *schemas.Webhook, index int, f *mailjetFields) error {
 	if refused := f.refusal(); refused != nil {
 		return refused
 	}
@@ -133,13 +133,13 @@ func (d *mailjetDecoder) decode(w *schemas.Webhook, index int) error {
 	}
 	ev.OccurredAt, ev.OccurredPrecisionMS = unixSeconds(&f.time)
 	f.classify(ev)
-	ev.EventID = d.eventID(w)
+	ev.EventID = d.eventID(w, f)
 	return nil
 }
 
 // eventID is frozen: see fingerprint.
-func (d *mailjetDecoder) eventID(w *schemas.Webhook) schemas.ID {
-	f, p := &d.fields, &d.print
+func (d *mailjetDecoder) eventID(w *schemas.Webhook, f *mailjetFields) schemas.ID {
+	p := &d.print
 	p.reset()
 	p.text(mailjetName)
 	p.text(w.Tenant)

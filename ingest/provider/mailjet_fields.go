@@ -16,8 +16,8 @@ type mailjetFields struct {
 	smtpReply, source                                 jsonscan.Value
 }
 
+// read sets the fields from the members of an object.
 func (f *mailjetFields) read(members jsonscan.Members) {
-	*f = mailjetFields{}
 	var name, value jsonscan.Value
 	for members.Next(&name, &value) {
 		if field := f.field(name.Bytes()); field != nil {
