@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -70,4 +71,41 @@ func TestSinkFillsEveryTable(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestEventIsVisibleSoonAndRecordedAsDone(t *testing.T) {
+	kcfg, conn := cluster(t, 12), migrated(t)
+	p := producer(t, kcfg)
+	s, _ := running(t, SinkConfig{Kafka: kcfg, Conn: conn, Topics: eventsOnly})
+	eventually(t, func() string {
+		if !s.Status().Lanes[0].Owned {
+			return "no owner"
+		}
+		return ""
+	})
+	for n := range 3 {
+		began := time.Now()
+		produceEvents(t, p, n, n+1, 12)
+		counts(t, conn, n+1)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("visible after %v", took)
+		} else {
+			t.Log("visible after", took)
+		}
+	}
+	admin, done, err := kafka.NewAdmin(kcfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	eventually(t, func() string {
+		at, err := Done(t.Context(), admin, schemas.TopicEvents, 1)
+		if err != nil {
+			return err.Error()
+		}
+		if len(at) != 12 || at[0] != 1 || at[1] != 1 || at[2] != 1 || at[3] != 0 {
+			return fmt.Sprint("done ", at)
+		}
+		return ""
+	})
 }
