@@ -303,8 +303,8 @@ Fire a trigger of your own: a message sent just now, and its open.
   now=$(date +%%s); curl -u %s %s -d '[
     {"event":"sent","time":'$now',"MessageID":'$now',"email":"you@example.org","mj_campaign_id":1,"customcampaign":"mine"},
     {"event":"open","time":'$now',"MessageID":'$now',"email":"you@example.org","mj_campaign_id":1,"customcampaign":"mine","agent":"Thunderbird"}]'
-  go run ./cmd/posthorn tail posthorn.deliveries --data %s --limit 1
+  %s tail posthorn.deliveries --data %s --timeout 60s --limit 1
 
-`, user, u, d.up.cfg.Data)
+`, user, u, os.Args[0], d.up.cfg.Data)
 	return nil
 }

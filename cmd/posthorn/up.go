@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/posthorn/posthorn/analytics"
@@ -76,6 +75,9 @@ type up struct {
 // in which they are stopped. When it fails it stops what it has started.
 func (a *app) startUp(ctx context.Context, cfg *config.Config, log *slog.Logger, to *actors) (u *up, err error) {
 	u = &up{}
+	if _, err := loadRules(cfg); err != nil { // before anything is made
+		return nil, err
+	}
 	if u.fresh, err = prepareData(cfg); err != nil {
 		return nil, err
 	}
@@ -172,12 +174,9 @@ func startKafka(ctx context.Context, cfg *config.Config, log *slog.Logger, ends 
 func (a *app) startClickHouse(ctx context.Context, u *up, ends *cleanUps) (driver.Conn, error) {
 	cfg := u.cfg
 	if cfg.ClickHouse.DSN == "" {
-		library := cfg.ClickHouse.Library
-		if library == "" {
-			var err error
-			if library, err = clickhouse.Fetch(ctx, clickhouse.FetchConfig{Progress: a.download(), Logger: u.log}); err != nil {
-				return nil, err
-			}
+		library, err := a.engine(ctx, cfg, u.log)
+		if err != nil {
+			return nil, err
 		}
 		engine, err := clickhouse.Start(ctx, clickhouse.Config{
 			Dir: filepath.Join(cfg.Data, "clickhouse"), Library: library,
@@ -198,19 +197,6 @@ func (a *app) startClickHouse(ctx context.Context, u *up, ends *cleanUps) (drive
 		return nil, err
 	}
 	return conn, nil
-}
-
-// download shows how far the engine's download is.
-func (a *app) download() func(done, total int64) {
-	var bar *progressbar.ProgressBar
-	return func(done, total int64) {
-		if bar == nil {
-			fmt.Fprintf(a.errOut, "fetching the ClickHouse engine: %d MB, once; POSTHORN_CHDB=FILE or --clickhouse DSN do without\n", total/1_000_000)
-			bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(a.errOut), progressbar.OptionSetDescription("ClickHouse engine"),
-				progressbar.OptionShowBytes(true), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
-		}
-		_ = bar.Set64(done)
-	}
 }
 
 // writeSession lets other commands find this process.
@@ -253,11 +239,10 @@ func (u *up) welcome(w io.Writer) {
 		fmt.Fprintf(w, "  SQL         %s\n", u.sqlURL)
 	}
 	fmt.Fprintf(w, "  Kafka       %s, schema registry %s\n", u.cfg.Kafka.Brokers[0], u.cfg.Registry.URL)
-	fmt.Fprintf(w, "  data        %s (back up %s: it is permanent)\n", u.cfg.Data, recipientSecretFile)
-	if u.fresh {
-		if url, err := sourceURL(u.cfg, 0); err == nil {
-			fmt.Fprintf(w, "  give Mailjet this URL, the password is shown only now and kept in %s:\n    %s\n", passwordFile, url)
-		}
+	fmt.Fprintf(w, "  data        %s\n", u.cfg.Data)
+	if url, err := sourceURL(u.cfg, 0); err == nil && u.fresh {
+		fmt.Fprintf(w, "Give Mailjet this URL; the password is shown only now, and kept in %s:\n  %s\n", passwordFile, url)
+		fmt.Fprintf(w, "Back up %s in the data directory: it is permanent.\n", recipientSecretFile)
 	}
 }
 

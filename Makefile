@@ -1,0 +1,52 @@
+# make help lists the targets. What is missing is fetched: Go modules, the
+# ClickHouse engine (178 MB, once per user), Apache Kafka for the tests (needs
+# Java 17 and Maven).
+
+GO          ?= go
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK ?= golang.org/x/vuln/cmd/govulncheck@v1.9.0
+BENCH       ?= .
+BENCHTIME   ?= 1s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race bench verify lint generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/posthorn
+	$(GO) build -trimpath -o bin/posthorn ./cmd/posthorn
+
+demo: build ## the whole way with simulated campaigns (ONESHOT=1 ends after the story)
+	bin/posthorn demo
+
+test: build ## all tests, on a real Apache Kafka and on the embedded one
+	bin/posthorn engine
+	$(GO) run ./internal/testkafka/cmd/with-kafka $(GO) test -timeout 20m ./...
+
+race: build ## all tests with the race detector
+	bin/posthorn engine
+	$(GO) run ./internal/testkafka/cmd/with-kafka $(GO) test -race -timeout 40m ./...
+
+bench: ## benchmarks (BENCH=regexp, BENCHTIME=1s)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) ./...
+
+verify: build ## recompute and compare what the posthorn in posthorn-data has derived
+	bin/posthorn verify
+
+lint: generate ## formatting, vet, staticcheck, known vulnerabilities, generated code
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(GOVULNCHECK) ./...
+
+# The generated code must be what the schemas give: it is generated again, and
+# must not have changed.
+generate:
+	@before=$$(git ls-files '*_gen.go' | xargs cat | cksum); \
+	$(GO) generate ./... && \
+	after=$$(git ls-files '*_gen.go' | xargs cat | cksum); \
+	if [ "$$before" != "$$after" ]; then echo "generated code was out of date: commit it"; git diff --stat -- '*_gen.go'; exit 1; fi
+
+clean: ## what was built
+	rm -rf bin
