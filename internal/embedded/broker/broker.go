@@ -22,9 +22,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,6 +55,7 @@ type Broker struct {
 	dir     directory
 	lock    *os.File
 	log     *logger
+	addrs   []string // kept: a stopped cluster does not answer any more
 	epoch   int64
 	unclean bool
 
@@ -121,7 +122,12 @@ func (b *Broker) start(ctx context.Context, cfg Config) error {
 		}
 		return explainPort(err, port, cfg.Port, b.dir)
 	}
-	if err := b.dir.write("port", portOf(b.cluster)); err != nil {
+	b.addrs = b.cluster.ListenAddrs()
+	if err := stampAppendTime(b.cluster); err != nil {
+		b.cluster.Close()
+		return err
+	}
+	if err := b.dir.write("port", portOf(b.addrs[0])); err != nil {
 		b.cluster.Close()
 		return err
 	}
@@ -159,7 +165,7 @@ func options(dir directory, port int, log *logger) []kfake.Opt {
 }
 
 // Addrs returns the address to bootstrap from.
-func (b *Broker) Addrs() []string { return b.cluster.ListenAddrs() }
+func (b *Broker) Addrs() []string { return slices.Clone(b.addrs) }
 
 // Epoch is the number of this start of the data directory; it always grows.
 func (b *Broker) Epoch() int64 { return b.epoch }
@@ -186,10 +192,7 @@ func (b *Broker) close() error {
 	return errors.Join(b.dir.remove("running"), b.lock.Close())
 }
 
-func portOf(c *kfake.Cluster) string {
-	_, port, _ := net.SplitHostPort(c.ListenAddrs()[0])
-	return port
-}
+func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 
 func explainPort(err error, port, configured int, dir directory) error {
 	if port == 0 || configured != 0 || !strings.Contains(err.Error(), "in use") {

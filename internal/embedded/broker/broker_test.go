@@ -261,14 +261,34 @@ func TestTransactionsOverKills(t *testing.T) {
 }
 
 func TestLogAppendTime(t *testing.T) {
-	b := start(t, t.TempDir())
+	dir := t.TempDir()
+	b := start(t, dir)
 	cfg := kafka.Config{Brokers: b.Addrs()}
 	createTopic(t, cfg, "t", map[string]string{"message.timestamp.type": "LogAppendTime"})
+	createTopic(t, cfg, "created", nil)
 	before := time.Now().Truncate(time.Millisecond)
-	produce(t, cfg, &kgo.Record{Topic: "t", Value: []byte("v"), Timestamp: time.Now().Add(-5 * time.Second)})
-	r := consume(t, cfg, "t", 1)[0]
-	if r.Timestamp.Before(before) || r.Attrs.TimestampType() != 1 {
-		t.Errorf("timestamp %v of type %d", r.Timestamp, r.Attrs.TimestampType())
+	var recs []*kgo.Record
+	for i := range 100 { // one batch, with differences
+		at := before.Add(time.Duration(i-200) * 20 * time.Millisecond)
+		recs = append(recs, &kgo.Record{Topic: "t", Key: []byte("k"), Value: fmt.Append(nil, i), Timestamp: at},
+			&kgo.Record{Topic: "created", Key: []byte("k"), Value: fmt.Append(nil, i), Timestamp: at})
+	}
+	produce(t, cfg, recs...)
+	produce(t, cfg, &kgo.Record{Topic: "t", Key: []byte("k"), Value: []byte("100"), Timestamp: before.Add(-time.Second)})
+	after := time.Now()
+
+	b.Close() // what is stored must be sound, too
+	start(t, dir)
+	for i, r := range consume(t, cfg, "t", 101) {
+		if r.Timestamp.Before(before) || r.Timestamp.After(after) {
+			t.Fatalf("record %d has timestamp %v, want the time of writing, %v to %v", i, r.Timestamp, before, after)
+		}
+		if string(r.Key) != "k" || string(r.Value) != fmt.Sprint(i) {
+			t.Fatalf("record %d is %s=%s", i, r.Key, r.Value)
+		}
+	}
+	if r := consume(t, cfg, "created", 100)[0]; !r.Timestamp.Equal(recs[0].Timestamp) {
+		t.Errorf("another topic's record has timestamp %v, want its own, %v", r.Timestamp, recs[0].Timestamp)
 	}
 }
 
