@@ -1,11 +1,9 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,7 +13,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -250,77 +247,6 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// held is a Producer that keeps every record until it is told.
-type held struct {
-	Producer
-	mu      sync.Mutex
-	waiting []func(error)
-	arrived chan struct{}
-}
-
-func newHeld() *held { return &held{arrived: make(chan struct{}, 100)} }
-
-func (h *held) Produce(_ context.Context, rec *kgo.Record, promise func(*kgo.Record, error)) {
-	h.mu.Lock()
-	h.waiting = append(h.waiting, func(err error) { promise(rec, err) })
-	h.mu.Unlock()
-	h.arrived <- struct{}{}
-}
-
-func (h *held) finish(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, f := range h.waiting {
-		f(err)
-	}
-	h.waiting = nil
-}
-
-func TestFullBudgetIs503(t *testing.T) {
-	p := newHeld()
-	g := gateway(t, p, func(cfg *Config) { cfg.MaxBody = 1000; cfg.ByteBudget = envelope + 1000 })
-	first := make(chan int, 1)
-	go func() { first <- answerOf(g, post("/v1/webhooks/open", "x")).Code }()
-	<-p.arrived
-	w := answerOf(g, post("/v1/webhooks/open", "y"))
-	wantProblem(t, w, 503, "/v1/webhooks/open")
-	if w.Header().Get("Retry-After") == "" {
-		t.Error("no Retry-After")
-	}
-	p.finish(nil)
-	if code := <-first; code != 200 {
-		t.Errorf("the first request: %d", code)
-	}
-	go func() { <-p.arrived; p.finish(nil) }()
-	if w := answerOf(g, post("/v1/webhooks/open", "y")); w.Code != 200 {
-		t.Errorf("after room was made: %d", w.Code)
-	}
-}
-
-func TestTooManyRequestsIs503(t *testing.T) {
-	p := newHeld()
-	g := gateway(t, p, func(cfg *Config) { cfg.MaxPending = 1 })
-	first := make(chan int, 1)
-	go func() { first <- answerOf(g, post("/v1/webhooks/open", "x")).Code }()
-	<-p.arrived
-	wantProblem(t, answerOf(g, post("/v1/webhooks/open", "y")), 503, "/v1/webhooks/open")
-	p.finish(nil)
-	<-first
-}
-
-func TestProducerThatNeverAnswers(t *testing.T) {
-	p := newHeld()
-	g := gateway(t, p, func(cfg *Config) { cfg.AckTimeout = 20 * time.Millisecond })
-	wantProblem(t, answerOf(g, post("/v1/webhooks/open", "x")), 503, "/v1/webhooks/open")
-	if g.budget.inUse() == 0 {
-		t.Error("the record still waits, but its bytes were given back")
-	}
-	p.finish(errors.New("too late"))
-	if used := g.budget.inUse(); used != 0 {
-		t.Errorf("%v bytes are still taken", used)
-	}
-}
-
 func TestRemoteIP(t *testing.T) {
 	g := gateway(t, newHeld(), func(cfg *Config) {
 		cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/64")}
@@ -431,126 +357,6 @@ func TestReadiness(t *testing.T) {
 	}
 	if err := g.kafka.probe(t.Context()); err == nil {
 		t.Error("a probe of a broker that is away succeeds")
-	}
-	if used := g.budget.inUse(); used != 0 {
-		t.Errorf("%v bytes are still taken", used)
-	}
-}
-
-// TestDrainLosesNothing stops a gateway under load: everything it answered 200
-// is stored, once.
-func TestDrainLosesNothing(t *testing.T) {
-	c := cluster(t)
-	g := gateway(t, producer(t, c), nil)
-	base, stop, done := serve(t, g)
-	var mu sync.Mutex
-	acked := map[string]bool{}
-	enough := make(chan struct{})
-	var once sync.Once
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				body := fmt.Sprintf("%d/%d", worker, i)
-				resp, err := http.Post(base+"/v1/webhooks/open", "application/json", strings.NewReader(body))
-				if err != nil {
-					return // Not accepted any more.
-				}
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
-				if resp.StatusCode != http.StatusOK {
-					t.Errorf("status %d", resp.StatusCode)
-					return
-				}
-				mu.Lock()
-				acked[body] = true
-				if len(acked) > 300 {
-					once.Do(func() { close(enough) })
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	<-enough
-	stop()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	wg.Wait()
-	if code, _ := readyz(t, g); code != 503 {
-		t.Errorf("ready after the drain: %d", code)
-	}
-	seen := map[string]int{}
-	for _, h := range stored(t, c) {
-		seen[string(h.Body)]++
-	}
-	for body := range acked {
-		if seen[body] != 1 {
-			t.Errorf("%s was answered 200 and is stored %d times", body, seen[body])
-		}
-	}
-}
-
-func TestDrainFinishesRequestsInFlight(t *testing.T) {
-	p := newHeld()
-	g := gateway(t, struct{ Producer }{drainable{p}}, nil)
-	base, stop, done := serve(t, g)
-	code := make(chan int, 1)
-	go func() {
-		resp, err := http.Post(base+"/v1/webhooks/open", "", bytes.NewReader([]byte("x")))
-		if err != nil {
-			t.Error(err)
-			code <- 0
-			return
-		}
-		resp.Body.Close()
-		code <- resp.StatusCode
-	}()
-	<-p.arrived
-	stop()
-	select {
-	case err := <-done:
-		t.Fatalf("drained with a request in flight: %v", err)
-	default:
-	}
-	p.finish(nil)
-	if got := <-code; got != 200 {
-		t.Errorf("the request in flight got %d", got)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-// drainable adds what Serve needs to a held producer.
-type drainable struct{ *held }
-
-func (drainable) Flush(context.Context) error { return nil }
-func (drainable) Request(context.Context, kmsg.Request) (kmsg.Response, error) {
-	return nil, errors.New("not asked")
-}
-
-func TestSlowClientIsCutOff(t *testing.T) {
-	c := cluster(t)
-	g := gateway(t, producer(t, c), func(cfg *Config) { cfg.ReadTimeout = 100 * time.Millisecond })
-	base, _, _ := serve(t, g)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /v1/webhooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nslow"); err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")) {
-		t.Errorf("got %q", answer)
 	}
 	if used := g.budget.inUse(); used != 0 {
 		t.Errorf("%v bytes are still taken", used)
