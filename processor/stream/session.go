@@ -90,7 +90,9 @@ func (w *Worker) runSession(ctx context.Context) (err error) {
 		OnAssigned: func(_ context.Context, cl *kgo.Client, m map[string][]int32) { s.assign(ctx, cl, m[w.stage.Input]) },
 		OnRevoked:  dropped, OnLost: dropped,
 		Logger: w.log,
-	})
+		// With the control records in sight, positions reach the very end of
+		// the input: lag is exact, and a waiter for an end offset sees it.
+	}, kgo.KeepControlRecords())
 	if err != nil {
 		return err
 	}
@@ -237,8 +239,9 @@ func (s *session) finish() error {
 	if !s.inTxn {
 		return nil
 	}
-	_, err := s.end(true)
-	return err
+	cause := s.complete()
+	_, err := s.end(cause == nil)
+	return errors.Join(cause, err)
 }
 
 // adopt makes tasks of restored partitions and lets go of revoked ones.
@@ -410,6 +413,10 @@ func (s *session) processPartition(t *taskRunner, records []*kgo.Record) error {
 			return fmt.Errorf("offset %d of partition %d was processed already", rec.Offset, t.partition)
 		}
 		t.clock.position = rec.Offset + 1
+		if rec.Attrs.IsControl() {
+			s.markers = true
+			continue
+		}
 		if IsMarker(rec) {
 			m, err := decodeMarker(rec.Value)
 			if err != nil {

@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/internal/simulate"
+	"github.com/posthorn/posthorn/processor/campaign"
+	"github.com/posthorn/posthorn/processor/engagement"
+	"github.com/posthorn/posthorn/processor/normalize"
+	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/processor/trigger"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// TestBenchStages measures the processors alone: webhooks are in the topic,
+// the stages run one by one, so that each one's cost is seen.
+func TestBenchStages(t *testing.T) {
+	if os.Getenv("POSTHORN_BENCH") == "" {
+		t.Skip("a benchmark: make bench")
+	}
+	events := 300_000
+	if n, err := strconv.Atoi(os.Getenv("POSTHORN_BENCH_EVENTS")); err == nil {
+		events = n
+	}
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	cfg := kafka.Config{Brokers: broker.ListenAddrs()}
+	adm, stop, err := kafka.NewAdmin(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if err := schemas.EnsureTopics(t.Context(), adm, schemas.Catalogue(12, 1)); err != nil {
+		t.Fatal(err)
+	}
+	serde := schemas.NewLocalSerde()
+	rules, err := trigger.Load("testdata/golden-rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := fillWebhooks(t, cfg, serde, events)
+	for _, stage := range []stream.Stage{
+		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte("0123456789abcdef0123456789abcdef"))}),
+		engagement.Stage(engagement.Config{Serde: serde, Rules: rules}),
+		campaign.Stage(campaign.Config{Serde: serde}),
+	} {
+		w, err := stream.NewWorker(stream.WorkerConfig{Stage: stage, Kafka: cfg, StateDir: t.TempDir(), TransactionalID: stage.Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		cpu, start := cpuSeconds(), time.Now()
+		go func() { done <- w.Run(ctx) }()
+		idle := 0
+		for idle < 5 { // read to its end, for as long as half a second
+			time.Sleep(100 * time.Millisecond) // the benchmark's clock, no synchronisation
+			if s := w.Status(); s.Ready && s.Tasks == 12 && s.Lag == 0 && s.Commits > 0 {
+				idle++
+			} else {
+				idle = 0
+			}
+		}
+		took, used := time.Since(start)-500*time.Millisecond, cpuSeconds()-cpu
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("stage %-10s %8.0f events/s  %5.1f us CPU/event  %d commits\n", stage.Name, float64(n)/took.Seconds(), used*1e6/float64(n), w.Status().Commits)
+	}
+}
+
+func fillWebhooks(t *testing.T, cfg kafka.Config, serde *schemas.Serde, events int) int {
+	t.Helper()
+	p, err := kafka.NewProducer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	gen := simulate.DefaultConfig(time.Now())
+	gen.Campaigns, gen.Recipients, gen.Batch = 3, simulate.RecipientsFor(events, 3), 100
+	g, err := simulate.New(gen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for {
+		body, ok := g.Next(nil)
+		if !ok {
+			break
+		}
+		n += body.Events
+		w := schemas.Webhook{ID: schemas.ID(uuid.Must(uuid.NewV7())), Tenant: "default", Account: "shop", Source: "mailjet", Provider: "mailjet",
+			ReceivedAt: schemas.FromTime(time.Now()), Body: body.Data, SHA256: sha256.Sum256(body.Data)}
+		p.Produce(t.Context(), &kgo.Record{Topic: schemas.TopicWebhooks, Value: serde.Append(nil, schemas.TopicWebhooks, &w)}, nil)
+	}
+	if err := p.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
+}

@@ -1,0 +1,174 @@
+package stream_test
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/processor/stream"
+)
+
+// A crash after the commit and before the local write leaves the state behind
+// its changelog, by any number of transactions.
+func TestStateBehindItsChangelog(t *testing.T) {
+	c := newCluster(t)
+	c.start(splitStage(), "split", "")
+	dir := t.TempDir()
+	list, want := keys(1000, 50)
+	_, stop := c.start(countStage(nil), "count", dir)
+	c.produce("in", list...)
+	c.totals(want)
+	stop()
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.CopyFS(old, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	_, stop = c.start(countStage(nil), "count", dir)
+	c.produce("in", list...)
+	for k := range want {
+		want[k] *= 2
+	}
+	c.totals(want)
+	stop()
+
+	c.start(countStage(nil), "count", old)
+	c.produce("in", list...)
+	for k := range want {
+		want[k] = want[k] / 2 * 3
+	}
+	c.totals(want)
+}
+
+// A changelog that was deleted and created again is another topic: what the
+// disk holds of the old one must not be mixed with it.
+func TestStateOfAnotherChangelogIsSetAside(t *testing.T) {
+	c := newCluster(t)
+	c.start(splitStage(), "split", "")
+	dir := t.TempDir()
+	_, stop := c.start(countStage(nil), "count", dir)
+	c.produce("in", "a", "a", "a")
+	c.totals(map[string]uint64{"a": 3})
+	stop()
+
+	adm := c.admin()
+	changelogs := []string{stream.ChangelogTopic("count", "totals"), stream.ChangelogTopic("count", "engine")}
+	if _, err := adm.DeleteTopics(t.Context(), changelogs...); err != nil {
+		t.Fatal(err)
+	}
+	if rs, err := adm.CreateTopics(t.Context(), partitions, 1, nil, changelogs...); err != nil || rs.Error() != nil {
+		t.Fatal(err, rs.Error())
+	}
+	c.start(countStage(nil), "count", dir)
+	c.produce("in", "a")
+	var last uint64
+	c.read("out", func(r *kgo.Record) bool {
+		if len(r.Value) == 8 {
+			n := binary.BigEndian.Uint64(r.Value)
+			if n == 4 {
+				t.Fatal("the total goes on from state of the deleted changelog")
+			}
+			restarted := last == 3 && n == 1
+			last = n
+			return !restarted
+		}
+		return true
+	})
+}
+
+// blockingTask counts like countTask; its timer waits until it is let go.
+type blockingTask struct {
+	countTask
+	entered func()
+	release <-chan struct{}
+}
+
+func (b *blockingTask) Timer(ctx stream.Context, key []byte, due time.Time) error {
+	b.entered()
+	<-b.release
+	return b.countTask.Timer(ctx, key, due)
+}
+
+// A worker that stood still with a due timer, while another took its tasks
+// over, must not write when it wakes up: totals fails on a second firing.
+func TestZombieWithADueTimerIsFenced(t *testing.T) {
+	c := newCluster(t)
+	c.start(splitStage(), "split", "")
+	release := make(chan struct{})
+	entered := make(chan struct{})
+	var once sync.Once
+	zombie := stream.Stage{Name: "count", Input: "mid", Stores: []string{"totals"}, NewTask: func(int32) (stream.Task, error) {
+		return &blockingTask{countTask{dirty: map[string]uint64{}}, func() { once.Do(func() { close(entered) }) }, release}, nil
+	}}
+	w, err := stream.NewWorker(stream.WorkerConfig{
+		Stage: zombie, Kafka: c.cfg, CommitInterval: 20 * time.Millisecond, TransactionalID: "zombie", InstanceID: "same",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go w.Run(t.Context())
+	list, want := keys(200, 20)
+	c.produce("in", list...)
+	<-entered
+
+	young, err := stream.NewWorker(stream.WorkerConfig{
+		Stage: countStage(nil), Kafka: c.cfg, CommitInterval: 20 * time.Millisecond, TransactionalID: "young", InstanceID: "same",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go young.Run(t.Context())
+	c.totals(want)
+	close(release)
+	c.produce("in", list...)
+	for k := range want {
+		want[k] *= 2
+	}
+	c.totals(want)
+}
+
+// A task gets its timers in order of time, also those it sets while firing,
+// and none before the frontier has reached it.
+func TestFrontierWaitsForEveryUpstreamTask(t *testing.T) {
+	c := newCluster(t)
+	_, stopSplit := c.start(splitStage(), "split", "")
+	w, _ := c.start(countStage(nil), "count", "")
+	c.produce("in", "a")
+	c.totals(map[string]uint64{"a": 1})
+	stopSplit()
+
+	// With the stage before it down, the frontier stands, however much time
+	// passes and whatever else is written.
+	var stood atomic.Int64
+	deadline := time.Now().Add(3 * time.Second)
+	for time.Now().Before(deadline) {
+		f := w.Status().Frontier.UnixMicro()
+		if f != stood.Swap(f) {
+			deadline = max2(deadline, time.Now().Add(time.Second))
+		}
+		time.Sleep(50 * time.Millisecond) // the frontier has to stand over real time
+	}
+	if behind := time.Since(time.UnixMicro(stood.Load())); behind < time.Second {
+		t.Errorf("the frontier is %v behind while the stage before is down", behind)
+	}
+	c.start(splitStage(), "split", "")
+	for w.Status().Frontier.UnixMicro() <= stood.Load() {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the frontier never moved again")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func max2(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
