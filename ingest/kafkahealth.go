@@ -42,7 +42,7 @@ type kafkaHealth struct {
 }
 
 func newKafkaHealth(p Producer, log *slog.Logger) *kafkaHealth {
-	return &kafkaHealth{producer: p, log: log, err: errors.New("Kafka has not been asked yet")}
+	return &kafkaHealth{producer: p, log: log, err: errors.New("the broker has not been asked yet")}
 }
 
 // check is a telemetry.Check.
