@@ -82,9 +82,9 @@ func (t TxnConfig) options() []kgo.Opt {
 		// A partition is handed on without stopping the others.
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 
-		// Wait for a predecessor's pending offset commit instead of reading the
-		// offset before it, which would process records twice (KIP-447).
-		kgo.RequireStableFetchOffsets(),
+		// Not set, because the client always does it: wait for a predecessor's
+		// pending offset commit instead of reading the offset before it, which
+		// would process records twice (KIP-447).
 
 		// Three heartbeats may be lost. Beating every second also tells members
 		// of a rebalance within a second.

@@ -20,7 +20,7 @@ var pom []byte
 //go:embed log4j2.properties
 var log4j []byte
 
-var errNoJava = errors.New("Java 17 and Maven (java and mvn) are needed in the PATH")
+var errNoJava = errors.New("no java and mvn in the PATH (Java 17 and Maven are needed)")
 
 // Available tells whether Java is there, and Maven or what it has fetched
 // before.
