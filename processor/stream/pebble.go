@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 )
 
 // pebbleDatabase keeps state on disk. Writes are not synced: after a crash of
@@ -20,13 +21,17 @@ type pebbleDatabase struct {
 
 func openPebble(dir string, cacheBytes int64, logger *slog.Logger) (*pebbleDatabase, error) {
 	cache := pebble.NewCache(cacheBytes)
-	db, err := pebble.Open(dir, &pebble.Options{
+	opts := &pebble.Options{
 		Cache:        cache,
 		MemTableSize: 32 << 20,
 		// Two memtables absorb a burst while the older one is written out.
 		MemTableStopWritesThreshold: 3,
 		Logger:                      pebbleLogger{logger},
-	})
+	}
+	// Most keys that are looked up are new: a filter answers without a read.
+	// Levels below take it over from the first.
+	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	db, err := pebble.Open(dir, opts)
 	if err != nil {
 		cache.Unref()
 		return nil, fmt.Errorf("opening state store %s: %w", dir, err)
