@@ -269,9 +269,10 @@ func (r *replayer) send(ctx context.Context) error {
 	defer func() { _ = bar.Finish() }()
 	failed := kgo.AbortingFirstErrPromise(cl)
 	for _, w := range r.found {
+		done := failed.Promise()
 		cl.Produce(ctx, &kgo.Record{Topic: schemas.TopicWebhooks, Value: r.serde.Append(nil, schemas.TopicWebhooks, w)}, func(rec *kgo.Record, err error) {
-			failed.Promise()(rec, err)
 			_ = bar.Add(1)
+			done(rec, err)
 		})
 	}
 	if err := failed.Err(); err != nil {
