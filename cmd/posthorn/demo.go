@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +75,7 @@ func (a *app) demo(cmd *cobra.Command, o demoOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(cfg.Data)) }()
 	}
-	first := newFirstCall(began)
+	first := newFirstCall(began, a.out)
 	shop, err := prepareDemo(cfg, first)
 	if err != nil {
 		return err
@@ -91,7 +92,8 @@ func (a *app) demo(cmd *cobra.Command, o demoOptions) (err error) {
 		if told = d.tell(ctx); told != nil || o.oneshot {
 			return told
 		}
-		fmt.Fprintln(a.out, "\nPosthorn stays up; stop it with Ctrl-C.")
+		fmt.Fprintln(a.out, "\nPosthorn stays up and prints the callbacks that come; stop it with Ctrl-C.")
+		first.printing.Store(true)
 		<-ctx.Done()
 		return nil
 	})
@@ -124,23 +126,29 @@ func prepareDemo(cfg *config.Config, first *firstCall) (*receiver.Server, error)
 	return shop, nil
 }
 
-// firstCall notes when the first callback came.
+// firstCall notes when the first callback came, and prints those after the
+// story.
 type firstCall struct {
-	began time.Time
-	once  sync.Once
-	came  chan struct{}
-	after time.Duration
+	began    time.Time
+	out      io.Writer
+	once     sync.Once
+	came     chan struct{}
+	after    time.Duration
+	printing atomic.Bool
 }
 
-func newFirstCall(began time.Time) *firstCall {
-	return &firstCall{began: began, came: make(chan struct{})}
+func newFirstCall(began time.Time, out io.Writer) *firstCall {
+	return &firstCall{began: began, out: out, came: make(chan struct{})}
 }
 
-func (f *firstCall) called(receiver.Call) {
+func (f *firstCall) called(c receiver.Call) {
 	f.once.Do(func() {
 		f.after = time.Since(f.began)
 		close(f.came)
 	})
+	if f.printing.Load() {
+		fmt.Fprintf(f.out, "callback %s: rule %s, %s, %d ms after the webhook\n", c.ID, c.Rule, c.Recipient, c.At.Sub(c.ArrivedAt).Milliseconds())
+	}
 }
 
 type demo struct {
@@ -300,11 +308,10 @@ func (d *demo) curl(w io.Writer) error {
 	u.User = nil
 	fmt.Fprintf(w, `
 Fire a trigger of your own: a message sent just now, and its open.
-  now=$(date +%%s); curl -u %s %s -d '[
+  now=$(date +%%s); curl -s -u %s %s -d '[
     {"event":"sent","time":'$now',"MessageID":'$now',"email":"you@example.org","mj_campaign_id":1,"customcampaign":"mine"},
     {"event":"open","time":'$now',"MessageID":'$now',"email":"you@example.org","mj_campaign_id":1,"customcampaign":"mine","agent":"Thunderbird"}]'
-  %s tail posthorn.deliveries --data %s --timeout 60s --limit 1
 
-`, user, u, os.Args[0], d.up.cfg.Data)
+`, user, u)
 	return nil
 }
