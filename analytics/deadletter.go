@@ -29,7 +29,7 @@ func (d *deadLetters) send(ctx context.Context, rec *kgo.Record, cause error) er
 			{Key: "posthorn-topic", Value: []byte(rec.Topic)},
 			{Key: "posthorn-partition", Value: strconv.AppendInt(nil, int64(rec.Partition), 10)},
 			{Key: "posthorn-offset", Value: strconv.AppendInt(nil, rec.Offset, 10)},
-			{Key: "posthorn-error", Value: []byte(cause.Error())},
+			{Key: "posthorn-cause", Value: []byte(cause.Error())},
 		}, rec.Headers...),
 	}
 	if err := d.producer.ProduceSync(ctx, letter).FirstErr(); err != nil {

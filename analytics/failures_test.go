@@ -252,7 +252,7 @@ func TestPoisonRecordBecomesDeadLetter(t *testing.T) {
 	for _, h := range rec.Headers {
 		headers[h.Key] = string(h.Value)
 	}
-	if string(rec.Value) != "no avro" || headers["posthorn-partition"] != "1" || headers["posthorn-offset"] != "5" || headers["posthorn-error"] == "" {
+	if string(rec.Value) != "no avro" || headers["posthorn-partition"] != "1" || headers["posthorn-offset"] != "5" || headers["posthorn-cause"] == "" {
 		t.Errorf("%q %v", rec.Value, headers)
 	}
 }

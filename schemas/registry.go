@@ -41,6 +41,9 @@ type unavailableError struct{ err error }
 func (e unavailableError) Error() string { return "asking the schema registry: " + e.err.Error() }
 func (e unavailableError) Unwrap() error { return e.err }
 
+// Temporary keeps stages and sinks from giving the record up.
+func (e unavailableError) Temporary() bool { return true }
+
 // IsUnavailable tells whether err says that the registry could not be asked:
 // the same call may succeed later, and nothing is wrong with the record.
 func IsUnavailable(err error) bool {

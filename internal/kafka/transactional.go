@@ -103,8 +103,8 @@ func (t TxnConfig) options() []kgo.Opt {
 		// A transaction ends with a flush, so that lingering only delays it.
 		kgo.ProducerLinger(0),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
-		// Kafka's default max.message.bytes, less the batch's own header.
-		kgo.ProducerBatchMaxBytes(1_000_000),
+		// A dead letter may be as large as the webhook it was.
+		kgo.ProducerBatchMaxBytes(MaxRecordBytes),
 
 		// Produce blocks above this while batches are written: the limit on
 		// memory for a transaction of any size.

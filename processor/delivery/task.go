@@ -41,11 +41,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	}
 	c := &call{gen: t.gen}
 	if err := t.d.cfg.Serde.Decode(rec.Value, &c.trigger); err != nil {
-		err = fmt.Errorf("decoding trigger: %w", err)
-		if !schemas.IsUnavailable(err) {
-			err = stream.Permanent(err)
-		}
-		return err
+		return stream.Permanent(fmt.Errorf("decoding trigger: %w", err))
 	}
 	tr := &c.trigger
 	if tr.Status != schemas.TriggerStatusFired || tr.Endpoint == "" {

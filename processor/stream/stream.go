@@ -116,7 +116,8 @@ type permanentError struct{ err error }
 func (e permanentError) Error() string { return e.err.Error() }
 func (e permanentError) Unwrap() error { return e.err }
 
-// Permanent marks an error as not worth a retry.
+// Permanent marks an error as not worth a retry, unless it wraps one that says
+// of itself, by a method Temporary() bool, that it may pass.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -127,5 +128,6 @@ func Permanent(err error) error {
 // IsPermanent tells whether err, or one that it wraps, is permanent.
 func IsPermanent(err error) bool {
 	var p permanentError
-	return errors.As(err, &p)
+	var t interface{ Temporary() bool }
+	return errors.As(err, &p) && !(errors.As(err, &t) && t.Temporary())
 }

@@ -306,3 +306,24 @@ func TestRescaling(t *testing.T) {
 	stop2()
 	c.totals(want)
 }
+
+type passing struct{}
+
+func (passing) Error() string   { return "away" }
+func (passing) Temporary() bool { return true }
+
+func TestPermanentErrors(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{errors.New("x"), false},
+		{stream.Permanent(errors.New("x")), true},
+		{fmt.Errorf("processing: %w", stream.Permanent(errors.New("x"))), true},
+		{stream.Permanent(fmt.Errorf("decoding: %w", passing{})), false},
+	} {
+		if got := stream.IsPermanent(tt.err); got != tt.want {
+			t.Errorf("IsPermanent(%v) = %t, want %t", tt.err, got, tt.want)
+		}
+	}
+}
