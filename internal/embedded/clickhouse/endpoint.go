@@ -85,7 +85,13 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer e.pool.giveBack(session)
 	q.session = session
-	return q.run(r.Context())
+	err = q.run(r.Context())
+	if err != nil || q.failed {
+		// A session keeps the statement that broke off in it, and with it the
+		// tables, until its next statement: DROP ... SYNC would wait for ever.
+		session.spoilt = true
+	}
+	return err
 }
 
 // admitted compares the credentials in constant time. Drivers send them in one

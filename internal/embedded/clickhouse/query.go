@@ -23,6 +23,7 @@ type query struct {
 	sql    string
 	shape  shape
 	stream bool // the body is the data of an insert
+	failed bool // after the answer had begun
 }
 
 // read finds out what the request wants, and reads the SQL in the body.
@@ -105,7 +106,7 @@ func (q *query) run(ctx context.Context) error {
 	release := e.killer.guard(ctx, q.request.id)
 	defer release()
 	if canStream(format) {
-		supported, err := q.chunks(ctx, st, response)
+		supported, err := q.chunks(st, response)
 		if supported || err != nil {
 			return err
 		}
@@ -126,7 +127,7 @@ func (q *query) whole(st statement, response *response) error {
 
 // chunks executes a query and sends its result as it comes. It tells whether
 // the engine can do that with the statement; if not, nothing has happened.
-func (q *query) chunks(ctx context.Context, st statement, response *response) (bool, error) {
+func (q *query) chunks(st statement, response *response) (bool, error) {
 	stream, err := q.session.stream(st)
 	if err != nil {
 		if strings.Contains(err.Error(), "Streaming query is not supported") {
@@ -144,9 +145,8 @@ func (q *query) chunks(ctx context.Context, st statement, response *response) (b
 			return response.write(data)
 		})
 		if err != nil {
-			if ctx.Err() == nil || !response.started {
-				response.fail(asException(err))
-			}
+			q.failed = true
+			response.fail(asException(err))
 			return true, nil
 		}
 		if !more {
