@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
@@ -115,16 +116,16 @@ var errTooLong = errors.New("a count is larger than the rest of the state")
 
 // decode sets s to the state that b holds.
 func (s *state) decode(b []byte) error {
-	*s = state{}
+	s.reset()
 	if len(b) == 0 || b[0] != stateVersion {
 		return fmt.Errorf("decoding message state: unknown version in %x", b[:min(len(b), 8)])
 	}
 	r := reader{Reader: avro.NewReader(b[1:]), size: len(b)}
-	s.facts = make([]facts, r.count(factsMinSize))
+	s.facts = grow(s.facts, r.count(factsMinSize))
 	for i := range s.facts {
 		s.facts[i].read(&r)
 	}
-	s.events = make([]trigger.Event, r.count(eventMinSize))
+	s.events = grow(s.events, r.count(eventMinSize))
 	var last schemas.Timestamp
 	for i := range s.events {
 		readEvent(&r, &s.events[i], last)
@@ -145,6 +146,10 @@ func (s *state) decode(b []byte) error {
 	}
 	return nil
 }
+
+// grow returns a slice of n zero elements with room for one more, in the memory
+// of s if it suffices. The elements of s are zero.
+func grow[T any](s []T, n int) []T { return slices.Grow(s[:0], n+1)[:n] }
 
 // The least bytes that facts, an event and a folded window take.
 const (

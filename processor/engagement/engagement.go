@@ -66,6 +66,8 @@ type Config struct {
 	Serde *schemas.Serde
 	// Rules may be nil.
 	Rules *trigger.Set
+
+	cacheSize int // for tests; 0 means cacheSize
 }
 
 // Stage returns the stage. All its topics have as many partitions as its input.

@@ -3,6 +3,7 @@ package engagement
 import (
 	"cmp"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
@@ -144,11 +145,16 @@ func boundMetadata(m map[string]string) map[string]string {
 	return kept
 }
 
+// boundText cuts s to maxText bytes, and not within a character.
 func boundText(s string) string {
-	if len(s) > maxText {
-		return s[:maxText]
+	if len(s) <= maxText {
+		return s
 	}
-	return s
+	end := maxText
+	for end > maxText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }
 
 // compareOrigin orders by time of occurrence, then by event id.
@@ -173,12 +179,15 @@ func (s *state) learns(f *facts) bool {
 
 // learn takes f into the facts of the message.
 func (s *state) learn(f facts) {
+	if len(s.facts) == 0 {
+		s.facts = append(s.facts, f)
+		return
+	}
 	at, _ := slices.BinarySearchFunc(s.facts, f, func(a, b facts) int {
 		return compareOrigin(a.occurredAt, &a.eventID, b.occurredAt, &b.eventID)
 	})
 	s.facts = slices.Insert(s.facts, at, f)
 	known := 0
-	s.facts = slices.DeleteFunc(s.facts, func(f facts) bool { return f.has() == 0 })
 	for i := range s.facts {
 		s.facts[i].drop(known)
 		known |= s.facts[i].has()

@@ -56,7 +56,7 @@ func newOutput() output {
 const partition = 5
 
 func newHarness(t testing.TB, rules *trigger.Set) *harness {
-	d, err := streamtest.New(Stage(Config{Serde: serde, Rules: rules}), partition)
+	d, err := streamtest.New(Stage(Config{Serde: serde, Rules: rules, cacheSize: 2}), partition)
 	if err != nil {
 		t.Fatal(err)
 	}

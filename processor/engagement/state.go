@@ -21,6 +21,13 @@ type firedRule struct {
 	expired bool
 }
 
+// reset empties the state and keeps its memory.
+func (s *state) reset() {
+	clear(s.facts)
+	clear(s.events)
+	*s = state{facts: s.facts[:0], events: s.events[:0]}
+}
+
 // effect is what an event does to a state.
 type effect int
 

@@ -2,6 +2,7 @@ package engagement
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"time"
 
@@ -37,6 +38,7 @@ func newTask(c Config) *task {
 		rules:   c.Rules.Rules(),
 		inHead:  head(schemas.TopicEventsByRecipient),
 		outHead: head(schemas.TopicEvents),
+		cache:   cache{size: cmp.Or(c.cacheSize, cacheSize)},
 	}
 }
 
@@ -103,7 +105,9 @@ func (t *task) message(ctx stream.Context, e *schemas.Event) (*message, error) {
 	if m := t.cache.get(t.key); m != nil {
 		return m, nil
 	}
-	m := &message{identity: id, key: bytes.Clone(t.key)}
+	m := t.cache.fresh()
+	// The store keeps keys: each message has one of its own.
+	m.identity, m.key = id, bytes.Clone(t.key)
 	value, err := ctx.Store(storeMessages).Get(m.key)
 	if err != nil {
 		return nil, fmt.Errorf("reading message: %w", err)

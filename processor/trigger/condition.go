@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 )
 
@@ -98,6 +99,17 @@ func newCompiler() (*compiler, error) {
 	return c, err
 }
 
+// iterates tells whether a condition walks over lists or maps. Only then may its
+// cost exceed what its text and its facts bound, and keeping count, which
+// trebles the time of an evaluation, is worth it.
+func iterates(a *cel.Ast) bool {
+	found := false
+	ast.PreOrderVisit(a.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		found = found || e.Kind() == ast.ComprehensionKind
+	}))
+	return found
+}
+
 // condition is a compiled condition.
 type condition struct {
 	program cel.Program
@@ -106,15 +118,19 @@ type condition struct {
 
 // compile parses and type-checks a condition.
 func (c *compiler) compile(text string) (*condition, error) {
-	ast, issues := c.env.Compile(text)
+	checked, issues := c.env.Compile(text)
 	if err := issues.Err(); err != nil {
 		first := issues.Errors()[0]
 		return nil, fmt.Errorf("column %d: %s; the facts are %s", first.Location.Column()+1, first.Message, c.names)
 	}
-	if !ast.OutputType().IsExactType(cel.BoolType) {
-		return nil, fmt.Errorf("is of type %s; write a condition that is true or false", ast.OutputType())
+	if !checked.OutputType().IsExactType(cel.BoolType) {
+		return nil, fmt.Errorf("is of type %s; write a condition that is true or false", checked.OutputType())
 	}
-	program, err := c.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxConditionCost))
+	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if iterates(checked) {
+		opts = append(opts, cel.CostLimit(maxConditionCost))
+	}
+	program, err := c.env.Program(checked, opts...)
 	if err != nil {
 		return nil, err
 	}
