@@ -58,37 +58,30 @@ is in effect. Commands run beside "posthorn up" find it by its data directory.`,
 
 // load reads the configuration and checks what the command needs.
 func (a *app) load(cmd *cobra.Command, needs ...config.Need) (*config.Config, error) {
-	cfg, err := config.Load(a.path(cmd), cmd.Flags())
+	cfg, err := a.read(cmd)
 	if err != nil {
 		return nil, err
 	}
 	return cfg, cfg.Validate(needs...)
 }
 
-// path is the configuration file to read, "" for none. Without one, a command
-// beside a running "up" reads what that has left in the data directory.
-func (a *app) path(cmd *cobra.Command) string {
-	if a.file != "" {
-		return a.file
+// read loads the configuration without judging it.
+func (a *app) read(cmd *cobra.Command) (*config.Config, error) {
+	path := a.file
+	if path == "" {
+		path = os.Getenv("POSTHORN_CONFIG")
 	}
-	if path := os.Getenv("POSTHORN_CONFIG"); path != "" {
-		return path
+	cfg, err := config.Load(path, cmd.Flags())
+	if err != nil {
+		return nil, err
 	}
-	if runsItself[cmd.Name()] {
-		return ""
+	// Beside a running "up", a command that is told of no cluster reads what
+	// that has left in the data directory.
+	session := filepath.Join(cfg.Data, sessionFile)
+	if _, missing := os.Stat(session); missing == nil && len(cfg.Kafka.Brokers) == 0 && !runsItself[cmd.Name()] {
+		return config.Load(session, cmd.Flags())
 	}
-	data := config.Default().Data
-	if text := os.Getenv("POSTHORN_DATA"); text != "" {
-		data = text
-	}
-	if f := cmd.Flags().Lookup("data"); f != nil && f.Changed {
-		data = f.Value.String()
-	}
-	path := filepath.Join(data, sessionFile)
-	if _, err := os.Stat(path); err != nil {
-		return ""
-	}
-	return path
+	return cfg, nil
 }
 
 // runsItself names the commands that do not join a running "up".

@@ -52,7 +52,7 @@ wrong with it. The exit code is 1 if anything is.`,
 		Example: `  posthorn config --config posthorn.yaml
   POSTHORN_KAFKA_BROKERS=kafka:9092 posthorn config`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(a.path(cmd), cmd.Flags())
+			cfg, err := a.read(cmd)
 			if err != nil {
 				return err
 			}

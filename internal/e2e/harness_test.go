@@ -92,14 +92,22 @@ func (p *process) launch() {
 // kill9 kills the process without warning and starts it again.
 func (p *process) kill9() {
 	p.t.Helper()
+	p.kill()
+	p.launch()
+}
+
+// kill kills the process without warning. It must not have ended by itself.
+func (p *process) kill() {
+	p.t.Helper()
 	select {
 	case err := <-p.done:
+		p.cmd = nil
 		p.t.Fatalf("%s ended by itself: %v", p.name, err)
 	default:
 	}
 	p.cmd.Process.Kill()
 	<-p.done
-	p.launch()
+	p.cmd = nil
 }
 
 // stop ends the process in order.
