@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -31,7 +30,6 @@ type endpoint struct {
 	base     base
 	killer   *killer
 	version  string
-	log      *slog.Logger
 	user     string // "" lets everybody in
 	password string
 	analysts *analysts // nil on the endpoint that may do everything

@@ -135,7 +135,7 @@ func (e *Engine) start(ctx context.Context) error {
 	}
 	requests, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
-	all := &endpoint{pool: e.writers, base: base, killer: e.killer, version: e.version, log: e.config.Logger, user: engineUser, password: e.password}
+	all := &endpoint{pool: e.writers, base: base, killer: e.killer, version: e.version, user: engineUser, password: e.password}
 	if e.listener, err = e.serve(requests, e.config.Listen, all); err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (e *Engine) start(ctx context.Context) error {
 	if e.readers, err = newPool(open, e.config.ReadOnlyConnections, e.config.ReadOnlyConnections*queueFactor, true); err != nil {
 		return err
 	}
-	reading := &endpoint{pool: e.readers, base: base, killer: e.killer, version: e.version, log: e.config.Logger, analysts: newAnalysts(guard, e.config.MaxMemory)}
+	reading := &endpoint{pool: e.readers, base: base, killer: e.killer, version: e.version, analysts: newAnalysts(guard, e.config.MaxMemory)}
 	e.sqlListener, err = e.serve(requests, e.config.SQLListen, reading)
 	return err
 }

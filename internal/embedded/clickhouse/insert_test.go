@@ -30,10 +30,14 @@ func once(token string) driver.Settings {
 	}
 }
 
+func withSettings(ctx context.Context, settings driver.Settings) context.Context {
+	return driver.Context(ctx, driver.WithSettings(settings))
+}
+
 // insertNumbers sends rows from..to-1 as one batch.
 func insertNumbers(ctx context.Context, conn driver.Conn, table, token string, from, to int) error {
 	if token != "" {
-		ctx = driver.Context(ctx, driver.WithSettings(once(token)))
+		ctx = withSettings(ctx, once(token))
 	}
 	batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+table+" (n)")
 	if err != nil {
