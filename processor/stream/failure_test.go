@@ -1,15 +1,19 @@
 package stream_test
 
 import (
+	"context"
 	"encoding/binary"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/posthorn/posthorn/processor/stream"
 )
@@ -79,6 +83,67 @@ func TestStateOfAnotherChangelogIsSetAside(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// The group may assign partitions while the worker still waits for its
+// predecessor to be fenced: its state is not judged before it knows the topics.
+func TestStateIsKeptWhenFencingIsSlow(t *testing.T) {
+	c := newCluster(t)
+	c.start(splitStage(), "split", "")
+	dir := t.TempDir()
+	list, want := keys(1000, 50)
+	_, stop := c.start(countStage(nil), "count", dir)
+	c.produce("in", list...)
+	c.totals(want)
+	stop()
+
+	c.fake.ControlKey(int16(kmsg.InitProducerID), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		if id := req.(*kmsg.InitProducerIDRequest).TransactionalID; id != nil && *id == "count" {
+			c.fake.SleepControl(func() { time.Sleep(time.Second) }) // a slow broker
+		}
+		return nil, nil, false
+	})
+	var log lockedBuffer
+	w, err := stream.NewWorker(stream.WorkerConfig{
+		Stage: countStage(nil), Kafka: c.cfg, StateDir: dir, CommitInterval: 20 * time.Millisecond, TransactionalID: "count",
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	c.produce("in", list...)
+	for k := range want {
+		want[k] *= 2
+	}
+	c.totals(want)
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(log.String(), "set aside") {
+		t.Errorf("good state was thrown away:\n%s", log.String())
+	}
+}
+
+// lockedBuffer takes a log from several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // blockingTask counts like countTask; its timer waits until it is let go.

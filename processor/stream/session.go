@@ -37,6 +37,9 @@ type session struct {
 	cl  *kgo.Client
 	adm *kadm.Client
 	bg  sync.WaitGroup // restores and the end watcher
+	// prepared is closed once predecessors are fenced and the topics known. The
+	// client may be given partitions before that.
+	prepared chan struct{}
 
 	// mu guards what the client's callbacks and the restores share with the loop.
 	mu       sync.Mutex
@@ -79,7 +82,7 @@ func (w *Worker) runSession(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{
-		w: w, assigned: map[int32]*assignment{}, kick: make(chan struct{}, 1),
+		w: w, assigned: map[int32]*assignment{}, prepared: make(chan struct{}), kick: make(chan struct{}, 1),
 		tasks: map[int32]*taskRunner{}, owners: map[int32]*assignment{},
 		partitions: map[string]int32{}, poison: map[int32]map[int64]error{}, lags: map[int32]int64{},
 	}
@@ -114,6 +117,7 @@ func (w *Worker) runSession(ctx context.Context) (err error) {
 	if err := s.lookUpTopics(ctx); err != nil {
 		return err
 	}
+	close(s.prepared)
 	if w.stage.Root {
 		s.bg.Add(1)
 		go s.watchEnds(ctx)
@@ -167,6 +171,11 @@ func (s *session) assign(ctx context.Context, cl *kgo.Client, partitions []int32
 	s.bg.Add(1)
 	go func() {
 		defer s.bg.Done()
+		select {
+		case <-s.prepared:
+		case <-ctx.Done():
+			return
+		}
 		if err := s.restore(ctx, as); err != nil && ctx.Err() == nil {
 			s.mu.Lock()
 			s.fatal = errors.Join(s.fatal, err)

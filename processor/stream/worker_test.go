@@ -25,8 +25,9 @@ import (
 const partitions = 4
 
 type cluster struct {
-	t   *testing.T
-	cfg kafka.Config
+	t    *testing.T
+	cfg  kafka.Config
+	fake *kfake.Cluster
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -36,7 +37,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
-	c := &cluster{t, kafka.Config{Brokers: k.ListenAddrs()}}
+	c := &cluster{t, kafka.Config{Brokers: k.ListenAddrs()}, k}
 	c.createTopics()
 	return c
 }
