@@ -7,9 +7,10 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK ?= golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BENCH       ?= .
 BENCHTIME   ?= 1s
+PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race bench verify lint generate clean
+.PHONY: help build demo test race bench verify lint vuln generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,13 +21,13 @@ build: ## bin/posthorn
 demo: build ## the whole way with simulated campaigns (ONESHOT=1 ends after the story)
 	bin/posthorn demo
 
-test: build ## all tests, on a real Apache Kafka and on the embedded one
+test: build ## all tests, on a real Apache Kafka and on the embedded one (PACKAGES=./...)
 	bin/posthorn engine
-	$(GO) run ./internal/testkafka/cmd/with-kafka $(GO) test -timeout 20m ./...
+	$(GO) run ./internal/testkafka/cmd/with-kafka $(GO) test -timeout 20m $(PACKAGES)
 
-race: build ## all tests with the race detector
+race: build ## the tests with the race detector (PACKAGES=./...)
 	bin/posthorn engine
-	$(GO) run ./internal/testkafka/cmd/with-kafka $(GO) test -race -timeout 40m ./...
+	$(GO) run ./internal/testkafka/cmd/with-kafka $(GO) test -race -timeout 40m $(PACKAGES)
 
 bench: ## benchmarks (BENCH=regexp, BENCHTIME=1s)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) ./...
@@ -34,10 +35,12 @@ bench: ## benchmarks (BENCH=regexp, BENCHTIME=1s)
 verify: build ## recompute and compare what the posthorn in posthorn-data has derived
 	bin/posthorn verify
 
-lint: generate ## formatting, vet, staticcheck, known vulnerabilities, generated code
+lint: generate ## formatting, vet, staticcheck, generated code
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+vuln: ## known vulnerabilities (asks the Go vulnerability database)
 	$(GO) run $(GOVULNCHECK) ./...
 
 # The generated code must be what the schemas give: it is generated again, and
