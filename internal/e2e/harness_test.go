@@ -51,7 +51,7 @@ type process struct {
 }
 
 // start runs `posthorn args...`; its output goes to a file that is shown when
-// the test fails.
+// the test fails, and is kept in the folder POSTHORN_E2E_LOGS if that is set.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), name+".log"))
@@ -62,13 +62,28 @@ func start(t *testing.T, name string, args ...string) *process {
 	p.launch()
 	t.Cleanup(func() {
 		p.stop()
+		text := p.output()
 		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
 			t.Logf("---- %s ----\n%s", name, tail(text, 6000))
+		}
+		if dir := os.Getenv("POSTHORN_E2E_LOGS"); dir != "" {
+			if err := os.WriteFile(filepath.Join(dir, name+".log"), text, 0o600); err != nil {
+				t.Error(err)
+			}
 		}
 		log.Close()
 	})
 	return p
+}
+
+// output is what the process and those killed before it have printed.
+func (p *process) output() []byte {
+	p.t.Helper()
+	text, err := os.ReadFile(p.log.Name())
+	if err != nil {
+		p.t.Error(err)
+	}
+	return text
 }
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
@@ -117,7 +132,10 @@ func (p *process) stop() {
 	}
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-p.done:
+	case err := <-p.done:
+		if err != nil {
+			p.t.Errorf("stopping %s: %v", p.name, err)
+		}
 	case <-time.After(30 * time.Second):
 		p.t.Errorf("%s did not stop within 30 s", p.name)
 		p.cmd.Process.Kill()
