@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,24 +170,12 @@ func TestZombieWithADueTimerIsFenced(t *testing.T) {
 	zombie := stream.Stage{Name: "count", Input: "mid", Stores: []string{"totals"}, NewTask: func(int32) (stream.Task, error) {
 		return &blockingTask{countTask{dirty: map[string]uint64{}}, func() { once.Do(func() { close(entered) }) }, release}, nil
 	}}
-	w, err := stream.NewWorker(stream.WorkerConfig{
-		Stage: zombie, Kafka: c.cfg, CommitInterval: 20 * time.Millisecond, TransactionalID: "zombie", InstanceID: "same",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go w.Run(t.Context())
+	c.startWorker(stream.WorkerConfig{Stage: zombie, TransactionalID: "zombie", InstanceID: "same"})
 	list, want := keys(200, 20)
 	c.produce("in", list...)
 	<-entered
 
-	young, err := stream.NewWorker(stream.WorkerConfig{
-		Stage: countStage(nil), Kafka: c.cfg, CommitInterval: 20 * time.Millisecond, TransactionalID: "young", InstanceID: "same",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go young.Run(t.Context())
+	c.startWorker(stream.WorkerConfig{Stage: countStage(nil), TransactionalID: "young", InstanceID: "same"})
 	c.totals(want)
 	close(release)
 	c.produce("in", list...)
@@ -197,8 +185,8 @@ func TestZombieWithADueTimerIsFenced(t *testing.T) {
 	c.totals(want)
 }
 
-// A task gets its timers in order of time, also those it sets while firing,
-// and none before the frontier has reached it.
+// The frontier is the minimum over the tasks of the stage before: while they
+// are down it stands, and no timer fires falsely.
 func TestFrontierWaitsForEveryUpstreamTask(t *testing.T) {
 	c := newCluster(t)
 	_, stopSplit := c.start(splitStage(), "split", "")
@@ -207,33 +195,50 @@ func TestFrontierWaitsForEveryUpstreamTask(t *testing.T) {
 	c.totals(map[string]uint64{"a": 1})
 	stopSplit()
 
-	// With the stage before it down, the frontier stands, however much time
-	// passes and whatever else is written.
-	var stood atomic.Int64
-	deadline := time.Now().Add(3 * time.Second)
-	for time.Now().Before(deadline) {
-		f := w.Status().Frontier.UnixMicro()
-		if f != stood.Swap(f) {
-			deadline = max2(deadline, time.Now().Add(time.Second))
+	// With the stage before it down, the frontier stands however much time
+	// passes: it is still when it has not moved for a second.
+	stood, since := w.Status().Frontier, time.Now()
+	for tick := time.Tick(50 * time.Millisecond); time.Since(since) < time.Second; <-tick {
+		if f := w.Status().Frontier; !f.Equal(stood) {
+			stood, since = f, time.Now()
 		}
-		time.Sleep(50 * time.Millisecond) // the frontier has to stand over real time
 	}
-	if behind := time.Since(time.UnixMicro(stood.Load())); behind < time.Second {
+	if behind := time.Since(stood); behind < time.Second {
 		t.Errorf("the frontier is %v behind while the stage before is down", behind)
 	}
 	c.start(splitStage(), "split", "")
-	for w.Status().Frontier.UnixMicro() <= stood.Load() {
-		select {
-		case <-t.Context().Done():
+	for deadline, tick := time.Now().Add(30*time.Second), time.Tick(20*time.Millisecond); !w.Status().Frontier.After(stood); <-tick {
+		if time.Now().After(deadline) {
 			t.Fatal("the frontier never moved again")
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-func max2(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// A worker that is told to stop completes the transaction that is open: what
+// its task aggregated, its changelogs and the offsets go together.
+func TestStopInTheMiddle(t *testing.T) {
+	c := newCluster(t)
+	c.start(splitStage(), "split", "")
+	list, want := keys(30_000, 100)
+	dir := t.TempDir()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for chunk := range slices.Chunk(list, 100) {
+			c.produce("in", chunk...)
+		}
+	}()
+	for running := true; running; {
+		w, stop := c.start(countStage(nil), "count", dir)
+		for tick := time.Tick(time.Millisecond); running && w.Status().Commits < 3; <-tick {
+			select {
+			case <-done:
+				running = false
+			default:
+			}
+		}
+		stop()
 	}
-	return b
+	c.start(countStage(nil), "count", dir)
+	c.totals(want)
 }

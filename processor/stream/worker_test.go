@@ -108,9 +108,14 @@ func (c *cluster) read(topic string, f func(*kgo.Record) bool) {
 
 func (c *cluster) start(stage stream.Stage, id string, dir string) (w *stream.Worker, stop func()) {
 	c.t.Helper()
-	w, err := stream.NewWorker(stream.WorkerConfig{
-		Stage: stage, Kafka: c.cfg, StateDir: dir, CommitInterval: 20 * time.Millisecond, TransactionalID: id,
-	})
+	return c.startWorker(stream.WorkerConfig{Stage: stage, TransactionalID: id, StateDir: dir})
+}
+
+// startWorker runs a worker until stop, or the end of the test.
+func (c *cluster) startWorker(cfg stream.WorkerConfig) (w *stream.Worker, stop func()) {
+	c.t.Helper()
+	cfg.Kafka, cfg.CommitInterval = c.cfg, 20*time.Millisecond
+	w, err := stream.NewWorker(cfg)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -120,7 +125,7 @@ func (c *cluster) start(stage stream.Stage, id string, dir string) (w *stream.Wo
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			c.t.Errorf("worker %s: %v", id, err)
+			c.t.Errorf("worker %s: %v", cfg.TransactionalID, err)
 		}
 	})
 	c.t.Cleanup(stop)
