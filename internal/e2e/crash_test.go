@@ -305,12 +305,12 @@ func (c *crash) killGateway() bool {
 // recorded finds the end of a batch in what the sink commits.
 var recorded = regexp.MustCompile(` to=(\d+) `)
 
-// pending returns the topics of which a batch is recorded that is not known to
-// be in ClickHouse, with all records of batches.
-func (c *crash) pending() (topics []string, records string) {
+// batches returns the ranges of offsets, by partition, of the topics' batches
+// that are recorded but not known to be in ClickHouse.
+func (c *crash) batches() map[string]map[int32][2]int64 {
 	c.t.Helper()
+	open := map[string]map[int32][2]int64{}
 	for _, topic := range analytics.SinkTopics() {
-		open := false
 		for p, at := range c.committed("posthorn-sink." + topic + ".0")[topic] {
 			found := recorded.FindStringSubmatch(at.Metadata)
 			if found == nil {
@@ -320,32 +320,63 @@ func (c *crash) pending() (topics []string, records string) {
 			if err != nil {
 				c.t.Fatal(err)
 			}
-			open = open || to > at.At
-			if p == 0 {
-				records += at.Metadata
+			if to > at.At {
+				if open[topic] == nil {
+					open[topic] = map[int32][2]int64{}
+				}
+				open[topic][p] = [2]int64{at.At, to}
 			}
 		}
-		if open {
-			topics = append(topics, strings.TrimPrefix(topic, "posthorn."))
+	}
+	return open
+}
+
+// nextBatch returns as soon as another batch of events is recorded.
+func (c *crash) nextBatch() {
+	c.t.Helper()
+	version := func() (v string) {
+		for p, at := range c.committed("posthorn-sink." + schemas.TopicEvents + ".0")[schemas.TopicEvents] {
+			if p == 0 {
+				v = at.Metadata
+			}
+		}
+		return v
+	}
+	deadline := time.Now().Add(time.Minute)
+	for before := version(); version() == before; {
+		if time.Now().After(deadline) {
+			c.t.Fatal("no batch for a minute")
 		}
 	}
-	return topics, records
+}
+
+// rows counts the events of a batch that are in ClickHouse.
+func (c *crash) rows(batch map[int32][2]int64) (n uint64) {
+	c.t.Helper()
+	for p, r := range batch {
+		var found uint64
+		if err := c.conn.QueryRow(c.t.Context(), `SELECT count() FROM events
+WHERE kafka_partition = ? AND kafka_offset >= ? AND kafka_offset < ?`, p, r[0], r[1]).Scan(&found); err != nil {
+			c.t.Fatal(err)
+		}
+		n += found
+	}
+	return n
 }
 
 // killSink kills the sink while it has batches under way, every other time just
 // after it has recorded one, and tells whether any was left unfinished.
 func (c *crash) killSink() bool {
-	fresh := c.rng.IntN(2) == 0
-	_, before := c.pending()
-	c.wait(time.Minute, "for batches", func() bool {
-		topics, now := c.pending()
-		return len(topics) > 0 && (!fresh || now != before)
-	})
-	if !fresh {
+	c.wait(time.Minute, "for batches", func() bool { return len(c.batches()) > 0 })
+	if c.rng.IntN(2) == 0 {
 		c.pass(100 * time.Millisecond)
+	} else {
+		c.nextBatch()
+		c.pass(20 * time.Millisecond) // an insert takes about that long
 	}
 	c.kill(c.sink)
-	topics, _ := c.pending()
+	open := c.batches()
+	rows := c.rows(open[schemas.TopicEvents])
 	ends := c.ends(analytics.SinkTopics()...)
 	began := c.relaunch(c.sink)
 	c.wait(time.Minute, "for the sink to come back", func() bool {
@@ -356,8 +387,8 @@ func (c *crash) killSink() bool {
 		}
 		return true
 	})
-	c.t.Logf("sink killed: batches left of %v, caught up after %.1f s", topics, time.Since(began).Seconds())
-	return len(topics) > 0
+	c.t.Logf("sink killed: unfinished batches of %d topics, that of events with %d rows in, caught up after %.1f s", len(open), rows, time.Since(began).Seconds())
+	return len(open) > 0
 }
 
 // check compares everything that can be seen from outside with the truth.
