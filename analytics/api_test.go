@@ -59,13 +59,14 @@ func TestCampaignsPageByLastActivity(t *testing.T) {
 	conn := migrated(t)
 	var recs []schemas.Record
 	for i := range 7 {
-		s := stats(fmt.Sprint(i), schemas.BasisLifetime, time.Time{}, schemas.Counters{Messages: int64(i)})
+		s := stats(fmt.Sprint(i), schemas.BasisLifetime, time.Time{}, schemas.Counters{Messages: 1 + int64(i)})
 		s.LastEventAt = epoch + schemas.Timestamp(i/2) // Two at a time are equal.
 		recs = append(recs, s)
 	}
 	other := stats("x", schemas.BasisLifetime, time.Time{}, schemas.Counters{Messages: 1})
 	other.Tenant = "other"
-	fill(t, conn, schemas.TopicStatistics, append(recs, other)...)
+	emptied := stats("emptied", schemas.BasisLifetime, time.Time{}, schemas.Counters{})
+	fill(t, conn, schemas.TopicStatistics, append(recs, other, emptied)...)
 	api := NewAPI(APIConfig{Conn: conn})
 	var seen []string
 	for path := "/v1/campaigns?limit=3"; path != ""; {

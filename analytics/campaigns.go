@@ -72,13 +72,14 @@ func (a *API) campaigns(ctx context.Context, r *http.Request) (CampaignList, err
 	if err != nil {
 		return list, err
 	}
-	having, args := "", []any{a.cfg.Tenant}
+	// A campaign whose messages all turned out to be another's is none.
+	having, args := "HAVING messages > 0", []any{a.cfg.Tenant}
 	if after := r.URL.Query().Get("after"); after != "" {
 		c, err := parseCursor(after)
 		if err != nil {
 			return list, err
 		}
-		having = "HAVING (toUnixTimestamp64Micro(last_event_at), campaign_id) < (?, ?)"
+		having += " AND (toUnixTimestamp64Micro(last_event_at), campaign_id) < (?, ?)"
 		args = append(args, c.LastEventAt, c.ID)
 	}
 	rows, err := a.cfg.Conn.Query(ctx, `SELECT campaign_id, `+lifetimeColumns+`
