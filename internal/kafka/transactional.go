@@ -102,7 +102,9 @@ func (t TxnConfig) options() []kgo.Opt {
 
 		// A transaction ends with a flush, so that lingering only delays it.
 		kgo.ProducerLinger(0),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		// Records of all stages are written, restored and read by the sink on the
+		// same few cores: snappy costs the least of them.
+		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		// A dead letter may be as large as the webhook it was.
 		kgo.ProducerBatchMaxBytes(MaxRecordBytes),
 

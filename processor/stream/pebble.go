@@ -23,7 +23,7 @@ func openPebble(dir string, cacheBytes int64, logger *slog.Logger) (*pebbleDatab
 	cache := pebble.NewCache(cacheBytes)
 	opts := &pebble.Options{
 		Cache:        cache,
-		MemTableSize: 32 << 20,
+		MemTableSize: 64 << 20,
 		// Two memtables absorb a burst while the older one is written out.
 		MemTableStopWritesThreshold: 3,
 		Logger:                      pebbleLogger{logger},
@@ -31,6 +31,8 @@ func openPebble(dir string, cacheBytes int64, logger *slog.Logger) (*pebbleDatab
 	// Most keys that are looked up are new: a filter answers without a read.
 	// Levels below take it over from the first.
 	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	// One index a file: with the default of 4 KiB a look-up goes through two.
+	opts.Levels[0].IndexBlockSize = 256 << 10
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
 		cache.Unref()

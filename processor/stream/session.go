@@ -25,6 +25,10 @@ const (
 	// frontierInterval is how often a stage tells the next how far it has come,
 	// and how often offsets of markers alone are committed.
 	frontierInterval = 500 * time.Millisecond
+	// An input is behind when the newest record of a transaction was written
+	// this long ago; the commit interval is then multiplied.
+	backlogAge    = time.Second
+	backlogFactor = 5
 	// endTimeout bounds the end of a transaction, also at shutdown.
 	endTimeout = 20 * time.Second
 )
@@ -59,7 +63,8 @@ type session struct {
 	partitions map[string]int32 // partition counts of output topics
 	inTxn      bool
 	began      time.Time
-	records    int64 // input records in the open transaction
+	records    int64     // input records in the open transaction
+	newest     time.Time // when the newest of them was written
 	touched    []*taskRunner
 	markers    bool // markers were read since the last commit
 	lastMarker time.Time
@@ -302,7 +307,7 @@ func (s *session) work(ctx context.Context) error {
 		cause = s.tick()
 	}
 	now := time.Now()
-	due := s.inTxn && (now.Sub(s.began) >= s.w.cfg.CommitInterval || s.records >= maxTransaction)
+	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction)
 	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= frontierInterval && len(s.tasks) > 0 &&
 		(s.markers || len(s.w.stage.FrontierTo) > 0) {
 		s.begin()
@@ -355,7 +360,7 @@ func (s *session) pause(ctx context.Context, _ error, failures int) error {
 func (s *session) poll(ctx context.Context) (kgo.Fetches, error) {
 	wait := s.w.cfg.CommitInterval
 	if s.inTxn {
-		wait = max(time.Millisecond, wait-time.Since(s.began))
+		wait = max(time.Millisecond, s.interval()-time.Since(s.began))
 	}
 	pollCtx, cancel := context.WithTimeout(ctx, wait)
 	done := make(chan struct{})
@@ -384,6 +389,15 @@ func (s *session) poll(ctx context.Context) (kgo.Fetches, error) {
 		return nil, failed
 	}
 	return fetches, nil
+}
+
+// interval is the time between two transactions. Where the input is behind
+// anyway they are larger, and so cheaper by record: it catches up sooner.
+func (s *session) interval() time.Duration {
+	if time.Since(s.newest) > backlogAge && s.records > 0 {
+		return backlogFactor * s.w.cfg.CommitInterval
+	}
+	return s.w.cfg.CommitInterval
 }
 
 // begin opens a transaction if none is open.
@@ -438,6 +452,9 @@ func (s *session) processPartition(t *taskRunner, records []*kgo.Record) error {
 		t.touch()
 		s.records++
 		t.clock.lastMicro = max(t.clock.lastMicro, rec.Timestamp.UnixMicro())
+		if rec.Timestamp.After(s.newest) {
+			s.newest = rec.Timestamp
+		}
 		if cause, poisoned := s.poison[t.partition][rec.Offset]; poisoned {
 			s.deadLetter(t, rec, cause)
 			continue
@@ -624,7 +641,7 @@ func (s *session) end(commit bool) (committed bool, err error) {
 		s.w.metrics.aborts.Inc()
 		err = s.aborted()
 	}
-	s.records = 0
+	s.records, s.newest = 0, time.Time{}
 	return committed, err
 }
 

@@ -22,7 +22,9 @@ type WorkerConfig struct {
 	// StateDir holds the stage's state on disk, in a folder named after the
 	// stage; empty keeps it in memory, to be restored in full at every start.
 	StateDir string
-	// CacheBytes bounds the block cache of state on disk. Default 64 MiB.
+	// CacheBytes bounds the block cache of state on disk, which takes what it
+	// needs. Default 256 MiB: where filters and indexes no longer fit, a
+	// look-up costs several times as much.
 	CacheBytes int64
 	// CommitInterval is the time between commits. Default 100 ms.
 	CommitInterval time.Duration
@@ -67,7 +69,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		cfg.CommitInterval = 100 * time.Millisecond
 	}
 	if cfg.CacheBytes <= 0 {
-		cfg.CacheBytes = 64 << 20
+		cfg.CacheBytes = 256 << 20
 	}
 	if cfg.ChangelogRetention <= 0 {
 		cfg.ChangelogRetention = 7 * 24 * time.Hour

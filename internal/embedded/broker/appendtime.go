@@ -25,7 +25,7 @@ type appendTime struct {
 }
 
 func stampAppendTime(c *kfake.Cluster) error {
-	compressor, err := kgo.DefaultCompressor(kgo.Lz4Compression())
+	compressor, err := kgo.DefaultCompressor(kgo.SnappyCompression())
 	if err != nil {
 		return err
 	}
