@@ -79,9 +79,29 @@ func (a *app) read(cmd *cobra.Command) (*config.Config, error) {
 	// that has left in the data directory.
 	session := filepath.Join(cfg.Data, sessionFile)
 	if _, missing := os.Stat(session); missing == nil && len(cfg.Kafka.Brokers) == 0 && !runsItself[cmd.Name()] {
-		return config.Load(session, cmd.Flags())
+		left, err := config.Load(session, cmd.Flags())
+		if err != nil {
+			return nil, err
+		}
+		takeSecrets(left, cfg)
+		return left, nil
 	}
 	return cfg, nil
+}
+
+// takeSecrets adds the secrets that "up" leaves in no file but that its
+// configuration holds.
+func takeSecrets(to, from *config.Config) {
+	if to.RecipientSecret.IsZero() {
+		to.RecipientSecret = from.RecipientSecret
+	}
+	for i := range to.Sources {
+		for _, s := range from.Sources {
+			if t := &to.Sources[i]; t.Name == s.Name && t.Password.IsZero() {
+				t.Username, t.Password = s.Username, s.Password
+			}
+		}
+	}
 }
 
 // runsItself names the commands that do not join a running "up".
