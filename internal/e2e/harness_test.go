@@ -104,13 +104,6 @@ func (p *process) launch() {
 	go func(cmd *exec.Cmd, done chan error) { done <- cmd.Wait() }(p.cmd, p.done)
 }
 
-// kill9 kills the process without warning and starts it again.
-func (p *process) kill9() {
-	p.t.Helper()
-	p.kill()
-	p.launch()
-}
-
 // kill kills the process without warning. It must not have ended by itself.
 func (p *process) kill() {
 	p.t.Helper()
