@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race bench verify lint vuln generate clean
+.PHONY: help build demo test race bench microbench verify lint vuln generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,19 @@ race: build ## the tests with the race detector (PACKAGES=./...)
 	bin/posthorn engine
 	$(GO) run ./internal/testkafka/cmd/with-kafka $(GO) test -race -timeout 40m $(PACKAGES)
 
-bench: ## benchmarks (BENCH=regexp, BENCHTIME=1s)
+# One after the other: each has the machine to itself.
+BENCHES = ./ingest:TestBenchGateway ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages \
+	./internal/e2e:TestBenchPipeline ./internal/e2e:TestBenchLatency
+
+bench: build ## measure gateway, codec, stages, pipeline and latency (POSTHORN_BENCH_EVENTS=1000000)
+	bin/posthorn engine
+	@results=$$(mktemp); failed=0; for b in $(BENCHES); do \
+		echo "== $${b#*:}"; \
+		out=$$(POSTHORN_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run "^$${b#*:}$$" $${b%%:*} 2>&1) || failed=1; \
+		echo "$$out" | grep -v '^=== RUN'; echo "$$out" | grep '^ *RESULT ' >> $$results; \
+	done; echo; sed 's/^ *//' $$results; rm -f $$results; exit $$failed
+
+microbench: ## benchmarks of single functions (BENCH=regexp, BENCHTIME=1s)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) ./...
 
 verify: build ## recompute and compare what the posthorn in posthorn-data has derived

@@ -55,13 +55,22 @@ func TestBenchPipeline(t *testing.T) {
 		fmt.Printf("pipeline: %-18s done after %5.1f s\n", step.name, time.Since(start).Seconds())
 	}
 	took := time.Since(start)
-	if calls, want := shop.Stats(), g.Truth().Triggers(); calls.Unique != want || calls.BadSignatures > 0 {
-		t.Errorf("callbacks: %+v, want %d", calls, want)
-	}
 	n := float64(posted.Events)
 	cpuUp, cpuSelf = up.cpuSeconds(t)-cpuUp, cpuSeconds()-cpuSelf
-	fmt.Printf("pipeline: %.1f CPU-seconds in posthorn, %.1f in the load generator and receiver: %.0f events per CPU-second of posthorn; %d callbacks; load average %s\n",
-		cpuUp, cpuSelf, n/cpuUp, shop.Stats().Unique, loadAverage())
+	fmt.Printf("pipeline: %.1f CPU-seconds in posthorn, %.1f in the load generator and receiver: %.0f events per CPU-second of posthorn; load average %s\n",
+		cpuUp, cpuSelf, n/cpuUp, loadAverage())
+	// Callbacks follow at the pace that the endpoint's concurrency allows.
+	called, want := shop.Stats().Unique, g.Truth().Triggers()
+	eventually(t, 10*time.Minute, "callbacks", func() error {
+		if calls := shop.Stats(); calls.Unique < want {
+			return fmt.Errorf("%d of %d", calls.Unique, want)
+		}
+		return nil
+	})
+	fmt.Printf("pipeline: %d of %d callbacks came meanwhile, the last after %.1f s\n", called, want, time.Since(start).Seconds())
+	if calls := shop.Stats(); calls.Unique != want || calls.BadSignatures > 0 {
+		t.Errorf("callbacks: %+v, want %d", calls, want)
+	}
 	fmt.Printf("RESULT pipeline_events_per_s %.0f events/s\n", n/took.Seconds())
 }
 
@@ -121,7 +130,7 @@ sources: [{name: mailjet, provider: mailjet, account: shop, username: bench, pas
 rules: [%s]
 endpoints: [{name: shop, url: %q, secret: %s, allow_private: true}]
 `, filepath.Join(dir, "data"), gateway, api, address(t), address(t), address(t), broker, address(t), file("rules.yaml", rules), shop.URL(), benchSecret))
-	fmt.Printf("profiles: http://%s/debug/pprof/\n", api)
+	fmt.Printf("profiles while it runs: http://%s/debug/pprof/\n", api)
 	up := &benchUp{process: start(t, "up", "up", "--config", config), api: api}
 	eventually(t, 3*time.Minute, "starting", func() error { return httpOK("http://" + api + "/readyz") })
 	source := url.URL{Scheme: "http", User: url.UserPassword("bench", "bench-password"), Host: gateway, Path: "/v1/webhooks/mailjet"}
