@@ -26,9 +26,11 @@ const (
 	// and how often offsets of markers alone are committed.
 	frontierInterval = 500 * time.Millisecond
 	// An input is behind when the newest record of a transaction was written
-	// this long ago; the commit interval is then multiplied.
-	backlogAge    = time.Second
-	backlogFactor = 5
+	// this long ago; the commit interval is then multiplied, but stays well
+	// below the timeout of a transaction.
+	backlogAge         = time.Second
+	backlogFactor      = 5
+	maxBacklogInterval = time.Second
 	// endTimeout bounds the end of a transaction, also at shutdown.
 	endTimeout = 20 * time.Second
 )
@@ -395,7 +397,7 @@ func (s *session) poll(ctx context.Context) (kgo.Fetches, error) {
 // anyway they are larger, and so cheaper by record: it catches up sooner.
 func (s *session) interval() time.Duration {
 	if time.Since(s.newest) > backlogAge && s.records > 0 {
-		return backlogFactor * s.w.cfg.CommitInterval
+		return max(s.w.cfg.CommitInterval, min(backlogFactor*s.w.cfg.CommitInterval, maxBacklogInterval))
 	}
 	return s.w.cfg.CommitInterval
 }
