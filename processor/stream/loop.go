@@ -1,0 +1,303 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// loop is the session's one goroutine for everything that touches tasks.
+func (s *session) loop(ctx context.Context) error {
+	for {
+		if err := s.adopt(); err != nil {
+			return err
+		}
+		err := s.work(ctx)
+		if ctx.Err() != nil {
+			return errors.Join(err, s.finish())
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// finish commits what is open at shutdown.
+func (s *session) finish() error {
+	if !s.inTxn {
+		return nil
+	}
+	cause := s.complete()
+	_, err := s.end(cause == nil)
+	return errors.Join(cause, err)
+}
+
+// adopt makes tasks of restored partitions and lets go of revoked ones.
+func (s *session) adopt() error {
+	s.mu.Lock()
+	fatal := s.fatal
+	var restored []*assignment
+	restoring := 0
+	for p, a := range s.assigned {
+		if !a.restored {
+			restoring++
+		} else if s.owners[p] != a {
+			restored = append(restored, a)
+		}
+	}
+	for p, a := range s.owners {
+		if s.assigned[p] != a {
+			delete(s.owners, p)
+			delete(s.tasks, p)
+			delete(s.lags, p)
+			delete(s.poison, p)
+		}
+	}
+	s.mu.Unlock()
+	if fatal != nil {
+		return fatal
+	}
+	for _, a := range restored {
+		t, err := newTaskRunner(s, a.partition, a.position)
+		if err != nil {
+			return err
+		}
+		s.tasks[a.partition] = t
+		s.owners[a.partition] = a
+		s.cl.ResumeFetchPartitions(map[string][]int32{s.w.stage.Input: {a.partition}})
+	}
+	s.report(restoring)
+	return nil
+}
+
+// work is one turn of the loop: poll, process, and commit when it is time.
+func (s *session) work(ctx context.Context) error {
+	fetches, err := s.poll(ctx)
+	if err != nil {
+		return err
+	}
+	cause := s.process(fetches)
+	if cause == nil {
+		cause = s.tick()
+	}
+	now := time.Now()
+	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction)
+	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= frontierInterval && len(s.tasks) > 0 &&
+		(s.markers || len(s.w.stage.FrontierTo) > 0) {
+		s.begin()
+		due = true
+	}
+	if cause == nil && due {
+		if cause = s.complete(); cause == nil {
+			committed, err := s.end(true)
+			if err != nil {
+				return err
+			}
+			if !committed {
+				s.pause(ctx, 0) // the group rebalanced
+				return nil
+			}
+			s.failures = 0
+		}
+	}
+	if cause == nil {
+		return nil
+	}
+	s.begin()
+	if _, err := s.end(false); err != nil {
+		return errors.Join(cause, err)
+	}
+	if errors.Is(cause, errRetryNow) {
+		return nil
+	}
+	s.failures++
+	s.w.setError(cause)
+	s.w.log.Warn("transaction aborted", "error", cause, "failures", s.failures)
+	s.pause(ctx, s.failures)
+	return nil
+}
+
+// errRetryNow aborts a transaction to do it again at once.
+var errRetryNow = errors.New("transaction is done again")
+
+// pause waits before an aborted transaction is done again.
+func (s *session) pause(ctx context.Context, failures int) {
+	wait := min(30*time.Second, 50*time.Millisecond<<min(failures, 10))
+	wait -= time.Duration(rand.Int64N(int64(wait / 4)))
+	select {
+	case <-ctx.Done():
+	case <-time.After(wait):
+	}
+}
+
+// poll waits for records until the next commit is due, or Wake or a restore
+// interrupts it.
+func (s *session) poll(ctx context.Context) (kgo.Fetches, error) {
+	wait := s.w.cfg.CommitInterval
+	if s.inTxn {
+		wait = max(time.Millisecond, s.interval()-time.Since(s.began))
+	}
+	pollCtx, cancel := context.WithTimeout(ctx, wait)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-s.w.wake:
+			cancel()
+		case <-s.kick:
+			cancel()
+		case <-done:
+		}
+	}()
+	fetches := s.gs.PollRecords(pollCtx, maxPoll)
+	close(done)
+	cancel()
+	if fetches.IsClientClosed() {
+		return nil, errors.New("client was closed")
+	}
+	var failed error
+	fetches.EachError(func(topic string, p int32, err error) {
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			failed = errors.Join(failed, fmt.Errorf("reading %s partition %d: %w", topic, p, err))
+		}
+	})
+	if failed != nil && fetches.NumRecords() == 0 {
+		return nil, failed
+	}
+	return fetches, nil
+}
+
+// interval is the time between two transactions. Where the input is behind
+// anyway they are larger, and so cheaper by record: it catches up sooner.
+func (s *session) interval() time.Duration {
+	if time.Since(s.newest) > backlogAge && s.records > 0 {
+		return max(s.w.cfg.CommitInterval, min(backlogFactor*s.w.cfg.CommitInterval, maxBacklogInterval))
+	}
+	return s.w.cfg.CommitInterval
+}
+
+func (s *session) process(fetches kgo.Fetches) (cause error) {
+	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
+		if cause != nil || len(fp.Records) == 0 {
+			return
+		}
+		t := s.tasks[fp.Partition]
+		if t == nil {
+			// Revoked meanwhile, or the pause failed: without its state the
+			// records must not be passed over.
+			cause = fmt.Errorf("records of partition %d before its state: %w", fp.Partition, errRetryNow)
+			return
+		}
+		cause = s.processPartition(t, fp.Records)
+		s.lags[fp.Partition] = max(0, fp.HighWatermark-t.clock.position)
+	})
+	return cause
+}
+
+func (s *session) processPartition(t *taskRunner, records []*kgo.Record) error {
+	for _, rec := range records {
+		if rec.Offset < t.clock.position {
+			return fmt.Errorf("offset %d of partition %d was processed already", rec.Offset, t.partition)
+		}
+		t.clock.position = rec.Offset + 1
+		if rec.Attrs.IsControl() {
+			s.markers = true
+			continue
+		}
+		if IsMarker(rec) {
+			m, err := decodeMarker(rec.Value)
+			if err != nil {
+				return fmt.Errorf("offset %d of partition %d: %w", rec.Offset, t.partition, err)
+			}
+			t.clock.sources.add(m)
+			s.markers = true
+			continue
+		}
+		t.touch()
+		s.records++
+		t.clock.lastMicro = max(t.clock.lastMicro, rec.Timestamp.UnixMicro())
+		if rec.Timestamp.After(s.newest) {
+			s.newest = rec.Timestamp
+		}
+		if cause, poisoned := s.poison[t.partition][rec.Offset]; poisoned {
+			s.deadLetter(t, rec, cause)
+			continue
+		}
+		if err := t.task.Process(t, rec); err != nil {
+			err = fmt.Errorf("processing %s partition %d offset %d: %w", rec.Topic, rec.Partition, rec.Offset, err)
+			if !IsPermanent(err) || s.w.stage.DeadLetter == "" {
+				return err
+			}
+			// What the record did before it failed must not stay: the
+			// transaction is done again with the record set aside.
+			if s.poison[t.partition] == nil {
+				s.poison[t.partition] = map[int64]error{}
+			}
+			s.poison[t.partition][rec.Offset] = err
+			return errors.Join(err, errRetryNow)
+		}
+	}
+	return nil
+}
+
+// deadLetter sends a record that can never be processed on, with its cause and
+// where it stood.
+func (s *session) deadLetter(t *taskRunner, rec *kgo.Record, cause error) {
+	header := func(key, value string) kgo.RecordHeader { return kgo.RecordHeader{Key: key, Value: []byte(value)} }
+	t.Produce(&kgo.Record{
+		Topic: s.w.stage.DeadLetter, Key: rec.Key, Value: rec.Value,
+		Headers: []kgo.RecordHeader{
+			header("posthorn-stage", s.w.stage.Name), header("posthorn-cause", cause.Error()),
+			header("posthorn-topic", rec.Topic), header("posthorn-partition", strconv.Itoa(int(rec.Partition))),
+			header("posthorn-offset", strconv.FormatInt(rec.Offset, 10)),
+		},
+	})
+	s.w.metrics.deadLetters.Inc()
+	s.w.update(func(st *Status) { st.DeadLetters++; st.LastError, st.ErrorAt = cause.Error(), time.Now() })
+	s.w.log.Error("record sent to dead letters", "error", cause, "topic", s.w.stage.DeadLetter)
+}
+
+// tick lets tasks work on the wall clock.
+func (s *session) tick() error {
+	now := time.Now()
+	for _, t := range s.tasks {
+		ticker, ok := t.task.(Ticker)
+		if !ok {
+			return nil
+		}
+		if err := ticker.Tick(t, now); err != nil {
+			return fmt.Errorf("ticking %s partition %d: %w", s.w.stage.Name, t.partition, err)
+		}
+	}
+	return nil
+}
+
+// report updates the worker's status.
+func (s *session) report(restoring int) {
+	var lag, frontier int64
+	for p, t := range s.tasks {
+		lag += s.lags[p]
+		if frontier == 0 || t.frontier < frontier {
+			frontier = t.frontier
+		}
+	}
+	s.w.update(func(st *Status) {
+		st.Tasks, st.Restoring, st.Lag = len(s.tasks), restoring, lag
+		st.Frontier = time.Time{}
+		if frontier > 0 {
+			st.Frontier = time.UnixMicro(frontier).UTC()
+		}
+		switch {
+		case restoring > 0:
+			st.Ready, st.Detail = false, fmt.Sprintf("restoring state of %d tasks", restoring)
+		case s.failures > 0:
+			st.Ready, st.Detail = false, "transactions fail"
+		default:
+			st.Ready, st.Detail = true, ""
+		}
+	})
+}
