@@ -1,6 +1,8 @@
 package analytics
 
 import (
+	"sync"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -10,17 +12,37 @@ import (
 type laneBalancer struct {
 	topic       string
 	lane, lanes int
+	held        *heldPartitions
+}
+
+// heldPartitions is what a member was last given. The client itself forgets it
+// before it joins again, since all members give everything back first.
+type heldPartitions struct {
+	mu         sync.Mutex
+	partitions []int32
+}
+
+func (h *heldPartitions) set(partitions []int32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.partitions = partitions
+}
+
+func (h *heldPartitions) get() []int32 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.partitions
 }
 
 func (b laneBalancer) ProtocolName() string { return "posthorn-lane" }
 func (b laneBalancer) IsCooperative() bool  { return false }
 
-func (b laneBalancer) JoinGroupMetadata(topics []string, owned map[string][]int32, generation int32) []byte {
+func (b laneBalancer) JoinGroupMetadata(topics []string, _ map[string][]int32, generation int32) []byte {
 	meta := kmsg.NewConsumerMemberMetadata()
 	meta.Version = 2 // The first that tells the generation.
 	meta.Topics = topics
 	meta.Generation = generation
-	if partitions := owned[b.topic]; len(partitions) > 0 {
+	if partitions := b.held.get(); len(partitions) > 0 {
 		o := kmsg.NewConsumerMemberMetadataOwnedPartition()
 		o.Topic, o.Partitions = b.topic, partitions
 		meta.OwnedPartitions = append(meta.OwnedPartitions, o)
@@ -29,7 +51,9 @@ func (b laneBalancer) JoinGroupMetadata(topics []string, owned map[string][]int3
 }
 
 func (b laneBalancer) ParseSyncAssignment(assignment []byte) (map[string][]int32, error) {
-	return kgo.ParseConsumerSyncAssignment(assignment)
+	assigned, err := kgo.ParseConsumerSyncAssignment(assignment)
+	b.held.set(assigned[b.topic])
+	return assigned, err
 }
 
 func (b laneBalancer) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
@@ -49,6 +73,8 @@ func (b laneBalancer) Balance(c *kgo.ConsumerBalancer, topics map[string]int32) 
 	}
 	owner, newest := b.lane%len(members), int32(-1)
 	for i := range members {
+		// A member whose membership had ended comes back without a generation:
+		// what it held may be another's by now.
 		_, meta := c.MemberAt(i)
 		if len(meta.OwnedPartitions) > 0 && meta.Generation > newest {
 			owner, newest = i, meta.Generation

@@ -181,13 +181,16 @@ func pauseOwner(t *testing.T, kcfg kafka.Config, session time.Duration) {
 }
 
 func TestRecordOfAnEarlierGenerationIsRefused(t *testing.T) {
-	cfg := SinkConfig{Kafka: cluster(t, 2), SessionTimeout: time.Second, Lanes: 1}
+	// Long enough that a busy machine does not end the first one's membership.
+	cfg := SinkConfig{Kafka: cluster(t, 2), SessionTimeout: 10 * time.Second, Lanes: 1}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	first, err := join(cfg, schemas.TopicEvents, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.close()
-	tenure, err := first.next(t.Context())
+	tenure, err := first.next(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,11 +204,15 @@ func TestRecordOfAnEarlierGenerationIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.close()
-	<-tenure.ctx.Done() // The group has moved on.
+	select {
+	case <-tenure.ctx.Done(): // The group has moved on.
+	case <-ctx.Done():
+		t.Fatal("the group did not move on")
+	}
 	if err := first.request(tenure, kmsg.NewPtrOffsetCommitRequest()); !errors.Is(err, errFenced) {
 		t.Errorf("a tenure that ended gives %v", err)
 	}
-	if _, err := first.next(t.Context()); err != nil { // It keeps the lane in the new generation.
+	if _, err := first.next(ctx); err != nil { // It keeps the lane in the new generation.
 		t.Fatal(err)
 	}
 	admin, closeAdmin, err := kafka.NewAdmin(cfg.Kafka)

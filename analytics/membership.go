@@ -43,7 +43,7 @@ func join(cfg SinkConfig, topic string, lane int) (*membership, error) {
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(m.group),
 		kgo.ConsumeTopics(topic),
-		kgo.Balancers(laneBalancer{topic, lane, cfg.Lanes}),
+		kgo.Balancers(laneBalancer{topic, lane, cfg.Lanes, &heldPartitions{}}),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(cfg.SessionTimeout),
 		kgo.HeartbeatInterval(cfg.SessionTimeout / 4),
