@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/posthorn/posthorn/schemas"
 )
 
 // CampaignDetail is one campaign with its course over time.
@@ -33,8 +35,8 @@ type Series struct {
 
 // Point is one window.
 type Point struct {
-	Start    time.Time `json:"start"`
-	Counters `json:"counters"`
+	Start            time.Time `json:"start"`
+	schemas.Counters `json:"counters"`
 }
 
 // maxPoints bounds a series.
@@ -151,7 +153,7 @@ GROUP BY start ORDER BY start LIMIT `+fmt.Sprint(maxPoints+1), args...)
 	for rows.Next() {
 		var p Point
 		var start int64
-		if err := rows.Scan(append([]any{&start}, p.Counters.fields()...)...); err != nil {
+		if err := rows.Scan(append([]any{&start}, counterFields(&p.Counters)...)...); err != nil {
 			return err
 		}
 		p.Start = time.Unix(start, 0).In(loc)

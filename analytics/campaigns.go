@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/posthorn/posthorn/schemas"
 )
 
 // CampaignList is a page of campaigns, the one with the latest event first.
@@ -25,9 +27,9 @@ type Campaign struct {
 	FirstEventAt time.Time `json:"first_event_at"`
 	LastEventAt  time.Time `json:"last_event_at"`
 	// UpdatedAt is how far in arrival time the figures are.
-	UpdatedAt time.Time `json:"updated_at"`
-	Totals    Counters  `json:"totals"`
-	Rates     []Rate    `json:"rates"`
+	UpdatedAt time.Time        `json:"updated_at"`
+	Totals    schemas.Counters `json:"totals"`
+	Rates     []Rate           `json:"rates"`
 }
 
 // cursor is where a page ends. Campaigns that get events while one pages move
@@ -112,7 +114,7 @@ LIMIT `+fmt.Sprint(limit+1), args...)
 
 func scanCampaign(scan func(...any) error) (Campaign, error) {
 	var c Campaign
-	dest := append([]any{&c.ID, &c.Name, &c.FirstEventAt, &c.LastEventAt, &c.UpdatedAt}, c.Totals.fields()...)
+	dest := append([]any{&c.ID, &c.Name, &c.FirstEventAt, &c.LastEventAt, &c.UpdatedAt}, counterFields(&c.Totals)...)
 	if err := scan(dest...); err != nil {
 		return c, err
 	}

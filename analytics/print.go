@@ -9,6 +9,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	align "github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/posthorn/posthorn/schemas"
 )
 
 // PrintCampaigns writes a page of campaigns as a table.
@@ -58,7 +60,7 @@ func PrintCampaign(w io.Writer, d CampaignDetail) error {
 	return err
 }
 
-func totalsTable(c Counters) string {
+func totalsTable(c schemas.Counters) string {
 	t := newTable()
 	t.AppendHeader(table.Row{"Messages", "", "Engagement", "Messages", "by people", "Events", "by people"})
 	left := []struct {

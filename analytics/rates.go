@@ -1,33 +1,6 @@
 package analytics
 
-// Counters are the counts of a campaign or of one window of it.
-type Counters struct {
-	Messages     int64 `json:"messages"`
-	Queued       int64 `json:"queued"`
-	Deferred     int64 `json:"deferred"`
-	Delivered    int64 `json:"delivered"`
-	Rejected     int64 `json:"rejected"`
-	Failed       int64 `json:"failed"`
-	HardBounced  int64 `json:"hard_bounced"`
-	SoftBounced  int64 `json:"soft_bounced"`
-	Opened       int64 `json:"opened"`
-	HumanOpened  int64 `json:"human_opened"`
-	Opens        int64 `json:"opens"`
-	HumanOpens   int64 `json:"human_opens"`
-	Clicked      int64 `json:"clicked"`
-	HumanClicked int64 `json:"human_clicked"`
-	Clicks       int64 `json:"clicks"`
-	HumanClicks  int64 `json:"human_clicks"`
-	Unsubscribed int64 `json:"unsubscribed"`
-	Unsubscribes int64 `json:"unsubscribes"`
-	Complained   int64 `json:"complained"`
-	Complaints   int64 `json:"complaints"`
-	LateBounces  int64 `json:"late_bounces"`
-	OpenDelayMS  int64 `json:"open_delay_ms"`
-	OpenDelays   int64 `json:"open_delays"`
-	ClickDelayMS int64 `json:"click_delay_ms"`
-	ClickDelays  int64 `json:"click_delays"`
-}
+import "github.com/posthorn/posthorn/schemas"
 
 // counterColumns are the columns of campaign_statistics in the order of fields.
 const counterColumns = `messages queued deferred delivered rejected failed hard_bounced soft_bounced
@@ -35,8 +8,8 @@ opened human_opened opens human_opens clicked human_clicked clicks human_clicks
 unsubscribed unsubscribes complained complaints late_bounces
 open_delay_ms open_delays click_delay_ms click_delays`
 
-// fields returns pointers to all counters in the order of counterColumns.
-func (c *Counters) fields() []any {
+// counterFields returns pointers to all counters in the order of counterColumns.
+func counterFields(c *schemas.Counters) []any {
 	return []any{
 		&c.Messages, &c.Queued, &c.Deferred, &c.Delivered, &c.Rejected, &c.Failed, &c.HardBounced, &c.SoftBounced,
 		&c.Opened, &c.HumanOpened, &c.Opens, &c.HumanOpens, &c.Clicked, &c.HumanClicked, &c.Clicks, &c.HumanClicks,
@@ -68,7 +41,7 @@ const (
 
 // Rates returns the rates of c as Mailjet defines them, and beside those that
 // machines distort the ones without machines.
-func Rates(c Counters) []Rate {
+func Rates(c schemas.Counters) []Rate {
 	rate := func(name, formula string, num, den int64, unit, mailjet string) Rate {
 		r := Rate{Name: name, Formula: formula, Numerator: num, Denominator: den, Unit: unit, Mailjet: mailjet}
 		if den != 0 {

@@ -100,7 +100,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		if err != nil {
 			return err
 		}
-		add(&w.stats.Counters, &d.Windows[i].Counters)
+		w.stats.Counters.Add(&d.Windows[i].Counters)
 		t.touch(w)
 	}
 	return nil

@@ -129,7 +129,7 @@ func (h *harness) collect(rec *kgo.Record) {
 		for _, w := range d.Windows {
 			k := countersKey{d.Tenant, d.CampaignID, w.Basis, w.WindowStart}
 			sum := h.out.counters[k]
-			addCounters(&sum, &w.Counters)
+			sum.Add(&w.Counters)
 			if h.out.counters[k] = sum; sum == (schemas.Counters{}) {
 				delete(h.out.counters, k)
 			}
@@ -149,33 +149,4 @@ func (h *harness) collect(rec *kgo.Record) {
 	if rec.Partition != wantPartition {
 		h.Errorf("record to %s, partition %d", rec.Topic, rec.Partition)
 	}
-}
-
-// addCounters adds b to a.
-func addCounters(a, b *schemas.Counters) {
-	a.Messages += b.Messages
-	a.Queued += b.Queued
-	a.Deferred += b.Deferred
-	a.Delivered += b.Delivered
-	a.Rejected += b.Rejected
-	a.Failed += b.Failed
-	a.HardBounced += b.HardBounced
-	a.SoftBounced += b.SoftBounced
-	a.Opened += b.Opened
-	a.HumanOpened += b.HumanOpened
-	a.Opens += b.Opens
-	a.HumanOpens += b.HumanOpens
-	a.Clicked += b.Clicked
-	a.HumanClicked += b.HumanClicked
-	a.Clicks += b.Clicks
-	a.HumanClicks += b.HumanClicks
-	a.Unsubscribed += b.Unsubscribed
-	a.Unsubscribes += b.Unsubscribes
-	a.Complained += b.Complained
-	a.Complaints += b.Complaints
-	a.LateBounces += b.LateBounces
-	a.OpenDelayMS += b.OpenDelayMS
-	a.OpenDelays += b.OpenDelays
-	a.ClickDelayMS += b.ClickDelayMS
-	a.ClickDelays += b.ClickDelays
 }

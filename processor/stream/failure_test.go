@@ -225,7 +225,10 @@ func TestStopInTheMiddle(t *testing.T) {
 	go func() {
 		defer close(done)
 		for chunk := range slices.Chunk(list, 100) {
-			c.produce("in", chunk...)
+			if err := c.tryProduce("in", chunk...); err != nil {
+				t.Error(err)
+				return
+			}
 		}
 	}()
 	for running := true; running; {

@@ -72,18 +72,22 @@ func (c *cluster) createTopics() {
 
 func (c *cluster) produce(topic string, keys ...string) {
 	c.t.Helper()
+	if err := c.tryProduce(topic, keys...); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) tryProduce(topic string, keys ...string) error {
 	p, err := kafka.NewProducer(c.cfg)
 	if err != nil {
-		c.t.Fatal(err)
+		return err
 	}
 	defer p.Close()
 	var recs []*kgo.Record
 	for _, k := range keys {
 		recs = append(recs, &kgo.Record{Topic: topic, Key: []byte(k), Value: []byte(k)})
 	}
-	if err := p.ProduceSync(c.t.Context(), recs...).FirstErr(); err != nil {
-		c.t.Fatal(err)
-	}
+	return p.ProduceSync(c.t.Context(), recs...).FirstErr()
 }
 
 // read follows a topic and calls f for every committed record until it
