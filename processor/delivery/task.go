@@ -102,7 +102,7 @@ func (t *task) load(ctx stream.Context) error {
 	}
 	x := index{}
 	var failed error
-	err := ctx.Store(StorePending).Scan(nil, func(key, value []byte) bool {
+	err := ctx.Store(StorePending).Scan(nil, nil, func(key, value []byte) bool {
 		p, err := parsePending(value)
 		var tr schemas.Trigger
 		if err == nil {

@@ -32,7 +32,7 @@ func (m *memory) AfterCommit(func())               {}
 func (s memoryStore) Get(k []byte) ([]byte, error) { return s[string(k)], nil }
 func (s memoryStore) Put(k, v []byte)              { s[string(k)] = v }
 func (s memoryStore) Delete(k []byte)              { delete(s, string(k)) }
-func (s memoryStore) Scan([]byte, func(k, v []byte) bool) error {
+func (s memoryStore) Scan(_, _ []byte, _ func(k, v []byte) bool) error {
 	return nil
 }
 

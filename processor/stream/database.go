@@ -16,8 +16,8 @@ const engineStore = "engine"
 type database interface {
 	// get returns a copy of the value, or nil.
 	get(partition int32, store uint8, key []byte) ([]byte, error)
-	// scan calls f in key order for keys in [prefix+from, end of prefix).
-	scan(partition int32, store uint8, prefix, from []byte, f func(key, value []byte) bool) error
+	// scan calls f in key order for keys in [from, to); nil leaves an end open.
+	scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) error
 	// apply makes all writes and positions of b durable together.
 	apply(b *batch) error
 	// position returns how far a store has been restored.

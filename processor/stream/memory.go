@@ -47,16 +47,15 @@ func (d *memoryDatabase) get(partition int32, store uint8, key []byte) ([]byte, 
 	return nil, nil
 }
 
-func (d *memoryDatabase) scan(partition int32, store uint8, prefix, from []byte, f func(key, value []byte) bool) error {
+func (d *memoryDatabase) scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	t := d.stores[memoryStore{partition, store}]
 	if t == nil {
 		return nil
 	}
-	start := append(bytes.Clone(prefix), from...)
-	t.Ascend(memoryItem{key: start}, func(item memoryItem) bool {
-		return bytes.HasPrefix(item.key, prefix) && f(item.key, item.value)
+	t.Ascend(memoryItem{key: from}, func(item memoryItem) bool {
+		return (to == nil || bytes.Compare(item.key, to) < 0) && f(item.key, item.value)
 	})
 	return nil
 }

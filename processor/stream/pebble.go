@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -71,9 +70,12 @@ func (d *pebbleDatabase) read(key []byte) ([]byte, error) {
 	return c, closer.Close()
 }
 
-func (d *pebbleDatabase) scan(partition int32, store uint8, prefix, from []byte, f func(key, value []byte) bool) error {
-	start := pebbleKey(partition, store, kindValue, append(bytes.Clone(prefix), from...))
-	end := successor(pebbleKey(partition, store, kindValue, prefix))
+func (d *pebbleDatabase) scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) error {
+	start := pebbleKey(partition, store, kindValue, from)
+	end := pebbleKey(partition, store, kindValue, to)
+	if to == nil {
+		end = PrefixEnd(end)
+	}
 	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
 		return fmt.Errorf("scanning state store: %w", err)
@@ -88,17 +90,6 @@ func (d *pebbleDatabase) scan(partition int32, store uint8, prefix, from []byte,
 		}
 	}
 	return it.Close()
-}
-
-// successor returns the smallest key greater than every key with the prefix.
-func successor(prefix []byte) []byte {
-	s := bytes.Clone(prefix)
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i]++; s[i] != 0 {
-			return s[:i+1]
-		}
-	}
-	return nil
 }
 
 func (d *pebbleDatabase) apply(b *batch) error {
@@ -139,7 +130,7 @@ func (d *pebbleDatabase) position(partition int32, store uint8) (position, bool,
 func (d *pebbleDatabase) drop(partition int32, store uint8) error {
 	start := binary.BigEndian.AppendUint32(nil, uint32(partition))
 	start = append(start, store)
-	if err := d.db.DeleteRange(start, successor(start), pebble.Sync); err != nil {
+	if err := d.db.DeleteRange(start, PrefixEnd(start), pebble.Sync); err != nil {
 		return fmt.Errorf("dropping store: %w", err)
 	}
 	return nil

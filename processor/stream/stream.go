@@ -14,6 +14,7 @@
 package stream
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -101,9 +102,23 @@ type Store interface {
 	Put(key, value []byte)
 	// Delete removes key.
 	Delete(key []byte)
-	// Scan calls f in key order for every key with the prefix, until f returns
-	// false. The slices are valid during the call only.
-	Scan(prefix []byte, f func(key, value []byte) bool) error
+	// Scan calls f in key order for every key from from up to but not including
+	// to, until f returns false; nil leaves an end open. The slices are valid
+	// during the call only, and f must not write to the store.
+	Scan(from, to []byte, f func(key, value []byte) bool) error
+}
+
+// PrefixEnd returns the smallest key greater than every key with the prefix,
+// nil where there is none: Scan(p, PrefixEnd(p), f) visits all keys that begin
+// with p.
+func PrefixEnd(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
 }
 
 // ChangelogTopic names the changelog of a store.

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -189,7 +188,7 @@ func (t *taskRunner) dueTimers() ([]dueTimer, error) {
 	// Nearly always no committed timer is due: one number spares the scan.
 	if !t.dueKnown || t.nextDue != 0 && t.nextDue <= t.frontier {
 		t.nextDue, t.dueKnown = 0, true
-		err := t.s.w.db.scan(t.partition, 0, []byte{timerByDue}, nil, func(k, _ []byte) bool {
+		err := t.s.w.db.scan(t.partition, 0, []byte{timerByDue}, []byte{timerByDue + 1}, func(k, _ []byte) bool {
 			at := int64(binary.BigEndian.Uint64(k[1:9]))
 			if t.nextDue == 0 {
 				t.nextDue = at
@@ -286,10 +285,10 @@ func (o *overlay) Delete(key []byte) {
 }
 
 // Scan implements Store.
-func (o *overlay) Scan(prefix []byte, f func(key, value []byte) bool) error {
+func (o *overlay) Scan(from, to []byte, f func(key, value []byte) bool) error {
 	open := slices.Sorted(func(yield func(string) bool) {
-		for k := range maps.Keys(o.writes) {
-			if bytes.HasPrefix([]byte(k), prefix) && !yield(k) {
+		for k := range o.writes {
+			if k >= string(from) && (to == nil || k < string(to)) && !yield(k) {
 				return
 			}
 		}
@@ -303,7 +302,7 @@ func (o *overlay) Scan(prefix []byte, f func(key, value []byte) bool) error {
 			open = open[1:]
 		}
 	}
-	err := o.t.s.w.db.scan(o.t.partition, o.id, prefix, nil, func(k, v []byte) bool {
+	err := o.t.s.w.db.scan(o.t.partition, o.id, from, to, func(k, v []byte) bool {
 		emit(k)
 		if _, changed := o.writes[string(k)]; more && !changed {
 			more = f(k, v)

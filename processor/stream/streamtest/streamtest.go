@@ -3,7 +3,6 @@
 package streamtest
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"time"
@@ -210,10 +209,10 @@ func (s driverStore) Put(key, value []byte) {
 	s.d.open[s.name][string(key)] = append(make([]byte, 0, len(value)), value...)
 }
 func (s driverStore) Delete(key []byte) { s.d.open[s.name][string(key)] = nil }
-func (s driverStore) Scan(prefix []byte, f func(key, value []byte) bool) error {
+func (s driverStore) Scan(from, to []byte, f func(key, value []byte) bool) error {
 	all := s.d.State(s.name)
 	for _, k := range slices.Sorted(maps.Keys(all)) {
-		if bytes.HasPrefix([]byte(k), prefix) && !f([]byte(k), all[k]) {
+		if k >= string(from) && (to == nil || k < string(to)) && !f([]byte(k), all[k]) {
 			return nil
 		}
 	}
