@@ -10,11 +10,13 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -38,6 +40,9 @@ type Config struct {
 	TLS *tls.Config
 	// SASL, where set, authenticates the connections.
 	SASL sasl.Mechanism
+	// Dial, where set, opens the connections instead of a plain dialer, TLS
+	// included: to go through a proxy, or to inject faults.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Logger takes the clients' warnings and errors, and their information at
 	// debug level. The default is silence.
 	Logger *slog.Logger
@@ -97,7 +102,10 @@ func (cfg Config) options() ([]kgo.Opt, error) {
 		// Posthorn exports itself.
 		kgo.DisableClientMetrics(),
 	}
-	if cfg.TLS != nil {
+	switch {
+	case cfg.Dial != nil:
+		opts = append(opts, kgo.Dialer(cfg.Dial))
+	case cfg.TLS != nil:
 		opts = append(opts, kgo.DialTLSConfig(cfg.TLS))
 	}
 	if cfg.SASL != nil {

@@ -18,6 +18,20 @@ const (
 	DefaultSessionTimeout     = 10 * time.Second
 )
 
+// Protocol is how the members of a group agree on who reads what.
+type Protocol string
+
+const (
+	// Classic is the protocol of all Kafka versions: the members assign, here
+	// cooperatively.
+	Classic Protocol = "classic"
+	// Consumer is the protocol of KIP-848: the broker assigns, and its own
+	// group.consumer.session.timeout.ms (45 s by default) decides when a member
+	// is dead. A static member that was killed is let in again only after that
+	// timeout. Kafka 4.3 or newer is recommended.
+	Consumer Protocol = "consumer"
+)
+
 // TxnConfig configures a member of a group that consumes one topic and produces
 // in transactions.
 type TxnConfig struct {
@@ -30,6 +44,9 @@ type TxnConfig struct {
 	InstanceID string
 	// TransactionTimeout and SessionTimeout have defaults of the same names.
 	TransactionTimeout, SessionTimeout time.Duration
+	// Protocol is Classic where empty. With Consumer the broker's own session
+	// timeout counts, not SessionTimeout.
+	Protocol Protocol
 	// OnAssigned, OnRevoked and OnLost are called from the client's own
 	// goroutine. They must be quick and must not end the transaction.
 	OnAssigned, OnRevoked, OnLost func(ctx context.Context, cl *kgo.Client, partitions map[string][]int32)
@@ -47,6 +64,9 @@ type TxnConfig struct {
 func NewTransactional(cfg Config, txn TxnConfig, extra ...kgo.Opt) (*kgo.GroupTransactSession, error) {
 	if txn.Group == "" || txn.Topic == "" || txn.TransactionalID == "" {
 		return nil, errors.New("making transactional client: group, topic and transactional id are all needed")
+	}
+	if txn.Protocol != "" && txn.Protocol != Classic && txn.Protocol != Consumer {
+		return nil, fmt.Errorf("making transactional client: group protocol %q is unknown; use %s or %s", txn.Protocol, Classic, Consumer)
 	}
 	if txn.Logger != nil {
 		cfg.Logger = txn.Logger
@@ -79,9 +99,6 @@ func (t TxnConfig) options() []kgo.Opt {
 		// A new group derives everything that is retained.
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 
-		// A partition is handed on without stopping the others.
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-
 		// Not set, because the client always does it: wait for a predecessor's
 		// pending offset commit instead of reading the offset before it, which
 		// would process records twice (KIP-447).
@@ -112,6 +129,14 @@ func (t TxnConfig) options() []kgo.Opt {
 		// memory for a transaction of any size.
 		kgo.MaxBufferedRecords(100_000),
 		kgo.ProduceRequestTimeout(timeout),
+	}
+	switch t.Protocol {
+	case Consumer:
+		// The name of the assignor that the broker is asked for, "uniform".
+		opts = append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+	default:
+		// A partition is handed on without stopping the others.
+		opts = append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
 	}
 	if t.InstanceID != "" {
 		opts = append(opts, kgo.InstanceID(t.InstanceID))
