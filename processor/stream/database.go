@@ -2,6 +2,7 @@ package stream
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"time"
@@ -14,9 +15,10 @@ const engineStore = "engine"
 // behind the changelogs or level with them, never ahead: writes are applied
 // only after the transaction that carries them was committed.
 type database interface {
-	// get returns a copy of the value, or nil.
+	// get returns the value, which must not be modified, or nil.
 	get(partition int32, store uint8, key []byte) ([]byte, error)
 	// scan calls f in key order for keys in [from, to); nil leaves an end open.
+	// It shows the store as it was at the start.
 	scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) error
 	// apply makes all writes and positions of b durable together.
 	apply(b *batch) error
@@ -26,6 +28,9 @@ type database interface {
 	drop(partition int32, store uint8) error
 	// sizeBytes estimates the space in use.
 	sizeBytes() int64
+	// repair sets a store aside that was found damaged since it was opened, and
+	// goes on with an empty one. It is called between sessions only.
+	repair() error
 	close() error
 }
 
@@ -58,6 +63,9 @@ type position struct {
 	committed  time.Time // when it was written, by the wall clock
 }
 
+// errPosition says that a position is not one: the store must be dropped.
+var errPosition = errors.New("position of the store is malformed")
+
 const positionSize = 16 + 8 + 8 + 4 + 8
 
 func (p position) encode() []byte {
@@ -72,7 +80,7 @@ func (p position) encode() []byte {
 func decodePosition(b []byte) (position, error) {
 	var p position
 	if len(b) != positionSize {
-		return p, fmt.Errorf("decoding store position: %d bytes, want %d", len(b), positionSize)
+		return p, fmt.Errorf("%w: %d bytes, want %d", errPosition, len(b), positionSize)
 	}
 	copy(p.topicID[:], b)
 	p.next = int64(binary.BigEndian.Uint64(b[16:]))

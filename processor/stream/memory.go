@@ -48,12 +48,16 @@ func (d *memoryDatabase) get(partition int32, store uint8, key []byte) ([]byte, 
 }
 
 func (d *memoryDatabase) scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) error {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+	d.mu.Lock()
 	t := d.stores[memoryStore{partition, store}]
 	if t == nil {
+		d.mu.Unlock()
 		return nil
 	}
+	// A copy on write: f may take its time, and may read this database, which
+	// under its lock would wait for a writer that waits for the scan.
+	t = t.Copy()
+	d.mu.Unlock()
 	t.Ascend(memoryItem{key: from}, func(item memoryItem) bool {
 		return (to == nil || bytes.Compare(item.key, to) < 0) && f(item.key, item.value)
 	})
@@ -113,5 +117,7 @@ func (d *memoryDatabase) sizeBytes() int64 {
 	defer d.mu.RUnlock()
 	return d.bytes
 }
+
+func (d *memoryDatabase) repair() error { return nil }
 
 func (d *memoryDatabase) close() error { return nil }

@@ -5,39 +5,87 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // pebbleDatabase keeps state on disk. Writes are not synced: after a crash of
 // the machine the store is older than it was, and the changelog's tail brings
 // it up to date.
 type pebbleDatabase struct {
-	db    *pebble.DB
+	fs         vfs.FS
+	dir        string
+	cacheBytes int64
+	log        *slog.Logger
+	damage     damage
+
+	// mu guards db against sizeBytes, which is asked for at any time. All else
+	// belongs to a session, and is opened, repaired and closed outside one.
+	mu    sync.RWMutex
+	db    *pebble.DB // nil once closed
 	cache *pebble.Cache
+	lock  *pebble.Lock
 }
 
-func openPebble(dir string, cacheBytes int64, logger *slog.Logger) (*pebbleDatabase, error) {
-	cache := pebble.NewCache(cacheBytes)
+// openPebble opens the state in dir. Files that are damaged are set aside and
+// the state begins empty; a directory that can't be used is an error.
+func openPebble(fs vfs.FS, dir string, cacheBytes int64, logger *slog.Logger) (*pebbleDatabase, error) {
+	d := &pebbleDatabase{fs: fs, dir: dir, cacheBytes: cacheBytes, log: logger}
+	err := d.open()
+	if isDamage(err) {
+		if err = d.setAside(err); err == nil {
+			err = d.open()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *pebbleDatabase) open() error {
+	if err := d.fs.MkdirAll(d.dir, 0o755); err != nil {
+		return fmt.Errorf("making state directory %s: %w", d.dir, err)
+	}
+	lock, err := pebble.LockDirectory(d.dir, d.fs)
+	if err != nil {
+		return fmt.Errorf("locking state directory %s: %w: "+
+			"stop the other process that uses it, or give this worker a state directory of its own", d.dir, err)
+	}
+	cache := pebble.NewCache(d.cacheBytes)
+	opts := d.options()
+	opts.Cache, opts.Lock = cache, lock
+	db, err := pebble.Open(d.dir, opts)
+	if err != nil {
+		cache.Unref()
+		return errors.Join(openError{fmt.Errorf("opening state store %s: %w", d.dir, err)}, lock.Close())
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.db, d.cache, d.lock = db, cache, lock
+	return nil
+}
+
+func (d *pebbleDatabase) options() *pebble.Options {
 	opts := &pebble.Options{
-		Cache:        cache,
+		FS:           d.fs,
 		MemTableSize: 64 << 20,
 		// Two memtables absorb a burst while the older one is written out.
 		MemTableStopWritesThreshold: 3,
-		Logger:                      pebbleLogger{logger},
+		Logger:                      pebbleLogger{d.log},
+		// A compaction that meets damage is tried again for ever, and writes
+		// stall behind it: the next use of the state must say so instead.
+		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) { d.damage.note(info.Details) }},
 	}
 	// Most keys that are looked up are new: a filter answers without a read.
 	// Levels below take it over from the first.
 	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
 	// One index a file: with the default of 4 KiB a look-up goes through two.
 	opts.Levels[0].IndexBlockSize = 256 << 10
-	db, err := pebble.Open(dir, opts)
-	if err != nil {
-		cache.Unref()
-		return nil, fmt.Errorf("opening state store %s: %w", dir, err)
-	}
-	return &pebbleDatabase{db, cache}, nil
+	return opts
 }
 
 // A key is partition (4 bytes), store (1 byte), kind (1 byte), then the task's
@@ -64,7 +112,7 @@ func (d *pebbleDatabase) read(key []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading state store: %w", err)
+		return nil, d.damage.seen(fmt.Errorf("reading state store: %w", err))
 	}
 	c := append(make([]byte, 0, len(v)), v...)
 	return c, closer.Close()
@@ -78,21 +126,28 @@ func (d *pebbleDatabase) scan(partition int32, store uint8, from, to []byte, f f
 	}
 	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
-		return fmt.Errorf("scanning state store: %w", err)
+		return d.damage.seen(fmt.Errorf("scanning state store: %w", err))
 	}
 	for ok := it.First(); ok; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {
-			return errors.Join(fmt.Errorf("scanning state store: %w", err), it.Close())
+			return d.damage.seen(fmt.Errorf("scanning state store: %w", errors.Join(err, it.Close())))
 		}
 		if !f(it.Key()[6:], v) {
 			break
 		}
 	}
-	return it.Close()
+	// A scan that ended early on an error says so here.
+	if err := it.Close(); err != nil {
+		return d.damage.seen(fmt.Errorf("scanning state store: %w", err))
+	}
+	return nil
 }
 
 func (d *pebbleDatabase) apply(b *batch) error {
+	if err := d.damage.found(); err != nil {
+		return err
+	}
 	if err := expandTimers(d, b); err != nil {
 		return err
 	}
@@ -113,7 +168,7 @@ func (d *pebbleDatabase) apply(b *batch) error {
 		err = pb.Commit(pebble.NoSync)
 	}
 	if err = errors.Join(err, pb.Close()); err != nil {
-		return fmt.Errorf("writing state store: %w", err)
+		return d.damage.seen(fmt.Errorf("writing state store: %w", err))
 	}
 	return nil
 }
@@ -136,11 +191,25 @@ func (d *pebbleDatabase) drop(partition int32, store uint8) error {
 	return nil
 }
 
-func (d *pebbleDatabase) sizeBytes() int64 { return int64(d.db.Metrics().DiskSpaceUsage()) }
+func (d *pebbleDatabase) sizeBytes() int64 {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.db == nil {
+		return 0
+	}
+	return int64(d.db.Metrics().DiskSpaceUsage())
+}
 
 func (d *pebbleDatabase) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.db == nil {
+		return nil
+	}
 	err := d.db.Close()
 	d.cache.Unref()
+	err = errors.Join(err, d.lock.Close())
+	d.db = nil
 	return err
 }
 

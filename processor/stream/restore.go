@@ -174,11 +174,13 @@ func (r *restorer) bounds(ctx context.Context) (starts, ends kadm.ListedOffsets,
 // beginning of its changelog; one that can't is dropped and restored in full.
 func (r *restorer) resume(sr *storeRestore, topic string, start int64) error {
 	at, ok, err := r.s.w.db.position(sr.a.partition, sr.store)
-	if err != nil {
+	if err != nil && !errors.Is(err, errPosition) {
 		return err
 	}
 	why := ""
 	switch {
+	case err != nil:
+		ok, why = true, err.Error()
 	case !ok:
 		// Nothing recorded: make sure that nothing is there.
 		why = "new"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posthorn/posthorn/internal/kafka"
@@ -91,7 +92,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	var err error
 	if cfg.StateDir == "" || len(w.stores) == 0 {
 		w.db = newMemoryDatabase()
-	} else if w.db, err = openPebble(filepath.Join(cfg.StateDir, cfg.Stage.Name), cfg.CacheBytes, w.log); err != nil {
+	} else if w.db, err = openPebble(vfs.Default, filepath.Join(cfg.StateDir, cfg.Stage.Name), cfg.CacheBytes, w.log); err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -123,6 +124,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.log.Error("session failed", "error", err, "again_in", wait)
 		w.metrics.sessionFailures.Inc()
 		w.setError(err)
+		if err := w.db.repair(); err != nil {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
