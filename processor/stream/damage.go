@@ -29,7 +29,7 @@ func (e openError) Unwrap() error { return e.error }
 // file handles) would be refused to an empty directory too.
 func isDamage(err error) bool {
 	var e openError
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || errors.Is(err, fs.ErrPermission) {
 		return false
 	}
 	var errno syscall.Errno
