@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/record"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // State on disk is a copy of the changelogs. Where its files turn out to be
@@ -37,6 +40,34 @@ func isDamage(err error) bool {
 		!errors.As(err, &errno) || errno == syscall.EIO
 }
 
+// checkManifest returns an error where the list of the database's files can't
+// be read to its end. Pebble takes the rest of it for a write that was cut
+// short, as it may be; but if it is not, a table is lost while the position in
+// the log of writes says that it is there.
+func checkManifest(fs vfs.FS, dir string) error {
+	desc, err := pebble.Peek(dir, fs)
+	if err != nil || !desc.Exists {
+		return err
+	}
+	f, err := fs.Open(desc.ManifestFilename)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	records := record.NewReader(f, 0)
+	for {
+		r, err := records.Next()
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		} else if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", desc.ManifestFilename, err)
+		}
+	}
+}
+
 // damage remembers that open files were found damaged.
 type damage struct{ first atomic.Pointer[error] }
 
@@ -59,6 +90,8 @@ func (d *damage) found() error {
 	}
 	return nil
 }
+
+func (d *pebbleDatabase) health() error { return d.damage.found() }
 
 func (d *pebbleDatabase) repair() error {
 	why := d.damage.found()

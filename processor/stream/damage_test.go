@@ -161,6 +161,7 @@ func filled(t *testing.T) (dir string) {
 func TestDamagedFilesAreSetAsideAtTheStart(t *testing.T) {
 	for name, harm := range map[string]func(t *testing.T, dir string){
 		"manifest":         func(t *testing.T, dir string) { ruin(t, dir, "MANIFEST-*") },
+		"end of manifest":  func(t *testing.T, dir string) { cutShort(t, dir, "MANIFEST-*", 20) },
 		"missing table":    func(t *testing.T, dir string) { removeFiles(t, dir, "*.sst") },
 		"missing manifest": func(t *testing.T, dir string) { removeFiles(t, dir, "MANIFEST-*") },
 		"empty table": func(t *testing.T, dir string) {
@@ -191,6 +192,20 @@ func TestDamagedFilesAreSetAsideAtTheStart(t *testing.T) {
 			fill(t, db, 1, 10)
 			level(t, db)
 		})
+	}
+}
+
+func cutShort(t *testing.T, dir, pattern string, by int64) {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(dir, pattern))
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err == nil {
+			err = os.Truncate(f, info.Size()-by)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

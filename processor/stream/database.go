@@ -28,8 +28,10 @@ type database interface {
 	drop(partition int32, store uint8) error
 	// sizeBytes estimates the space in use.
 	sizeBytes() int64
-	// repair sets a store aside that was found damaged since it was opened, and
-	// goes on with an empty one. It is called between sessions only.
+	// health returns an error once damage was found.
+	health() error
+	// repair sets damaged state aside and goes on with an empty one. It is
+	// called between sessions only.
 	repair() error
 	close() error
 }

@@ -115,6 +115,9 @@ func (s *session) work(ctx context.Context) error {
 	if errors.Is(cause, errRetryNow) {
 		return nil
 	}
+	if err := s.w.db.health(); err != nil {
+		return err // to try again on the same files would not help
+	}
 	s.failures++
 	s.w.setError(cause)
 	s.w.log.Warn("transaction aborted", "error", cause, "failures", s.failures)

@@ -118,6 +118,7 @@ func (d *memoryDatabase) sizeBytes() int64 {
 	return d.bytes
 }
 
+func (d *memoryDatabase) health() error { return nil }
 func (d *memoryDatabase) repair() error { return nil }
 
 func (d *memoryDatabase) close() error { return nil }

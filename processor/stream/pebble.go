@@ -58,7 +58,10 @@ func (d *pebbleDatabase) open() error {
 	cache := pebble.NewCache(d.cacheBytes)
 	opts := d.options()
 	opts.Cache, opts.Lock = cache, lock
-	db, err := pebble.Open(d.dir, opts)
+	var db *pebble.DB
+	if err = checkManifest(d.fs, d.dir); err == nil {
+		db, err = pebble.Open(d.dir, opts)
+	}
 	if err != nil {
 		cache.Unref()
 		return errors.Join(openError{fmt.Errorf("opening state store %s: %w", d.dir, err)}, lock.Close())

@@ -93,6 +93,7 @@ type storeRestore struct {
 	a       *assignment
 	store   uint8
 	at      position
+	start   int64 // where the changelog begins
 	target  int64 // read up to here: the high watermark after the assignment
 	writes  map[string][]byte
 	checked bool // the record at at.lastOffset was looked at
@@ -104,6 +105,7 @@ type restorer struct {
 	pending map[logPartition]*storeRestore
 	left    map[int32]int // stores still to restore, by partition
 	owners  map[int32]*assignment
+	again   bool // a store begins anew: what the client has buffered of it is void
 }
 
 func (r *restorer) run(ctx context.Context, as []*assignment) error {
@@ -137,16 +139,18 @@ func (r *restorer) run(ctx context.Context, as []*assignment) error {
 		return err
 	}
 	for lp, sr := range r.pending {
-		if sr.at.next >= sr.target {
+		if sr.at.next >= sr.target && sr.checked {
 			if err := r.done(lp, sr); err != nil {
 				return err
 			}
 		}
 	}
-	if len(r.pending) == 0 {
-		return nil
+	for len(r.pending) > 0 {
+		if err := r.read(ctx); err != nil {
+			return err
+		}
 	}
-	return r.read(ctx)
+	return nil
 }
 
 // bounds lists the changelogs' log starts and high watermarks: all that was
@@ -197,17 +201,31 @@ func (r *restorer) resume(sr *storeRestore, topic string, start int64) error {
 		why = "it comes from the future"
 	}
 	if why == "" {
-		sr.at = at
+		sr.at, sr.start = at, start
+		// Without its last record, deleted meanwhile, there is nothing to compare.
+		sr.checked = at.lastOffset < start
 		return nil
 	}
 	if ok {
-		r.s.w.log.Warn("state set aside, restoring in full", "partition", sr.a.partition, "changelog", topic, "because", why)
+		r.setAside(sr, topic, why)
 	}
+	return r.reset(sr, topic, start)
+}
+
+func (r *restorer) setAside(sr *storeRestore, topic, why string) {
+	r.s.w.log.Warn("state set aside, restoring in full", "partition", sr.a.partition, "changelog", topic, "because", why)
+}
+
+// reset begins a store anew, at the start of its changelog.
+func (r *restorer) reset(sr *storeRestore, topic string, start int64) error {
 	sr.at = position{topicID: r.s.w.topicIDs[topic], next: start, lastOffset: -1}
-	sr.checked = true
+	sr.start, sr.checked = start, true
+	clear(sr.writes)
 	return r.s.w.db.drop(sr.a.partition, sr.store)
 }
 
+// read reads the changelogs until all stores are restored, or one has to begin
+// anew.
 func (r *restorer) read(ctx context.Context) error {
 	from := map[string]map[int32]kgo.Offset{}
 	for lp, sr := range r.pending {
@@ -215,7 +233,7 @@ func (r *restorer) read(ctx context.Context) error {
 			from[lp.topic] = map[int32]kgo.Offset{}
 		}
 		at := sr.at.next
-		if !sr.checked && sr.at.lastOffset >= 0 {
+		if !sr.checked {
 			at = sr.at.lastOffset // look at the last record applied again
 		}
 		from[lp.topic][lp.partition] = kgo.NewOffset().At(at)
@@ -225,7 +243,7 @@ func (r *restorer) read(ctx context.Context) error {
 		return err
 	}
 	defer cl.Close()
-	for len(r.pending) > 0 {
+	for r.again = false; len(r.pending) > 0 && !r.again; {
 		if err := r.poll(ctx, cl); err != nil {
 			return err
 		}
@@ -276,7 +294,8 @@ func (r *restorer) apply(lp logPartition, sr *storeRestore, records []*kgo.Recor
 		if !sr.checked {
 			sr.checked = true
 			if rec.Offset == sr.at.lastOffset && recordCRC(rec.Key, rec.Value) != sr.at.lastCRC {
-				return r.restart(lp, sr)
+				// An unclean election of the broker, or files that were copied.
+				return r.beginAnew(lp, sr)
 			}
 		}
 		if rec.Offset < sr.at.next {
@@ -297,12 +316,15 @@ func (r *restorer) apply(lp logPartition, sr *storeRestore, records []*kgo.Recor
 	return nil
 }
 
-// restart sets a store aside whose last record is not what its changelog says.
-func (r *restorer) restart(lp logPartition, sr *storeRestore) error {
-	if err := r.s.w.db.drop(sr.a.partition, sr.store); err != nil {
-		return err
+func (r *restorer) beginAnew(lp logPartition, sr *storeRestore) error {
+	r.s.applying.Lock()
+	defer r.s.applying.Unlock()
+	if !r.s.owned(sr.a) {
+		return nil
 	}
-	return fmt.Errorf("state of partition %d was not made from %s: set aside, restoring in full", sr.a.partition, lp.topic)
+	r.setAside(sr, lp.topic, "its last record is not the changelog's")
+	r.again = true
+	return r.reset(sr, lp.topic, sr.start)
 }
 
 // skipEmptyTails ends restores whose changelog has nothing more to show though
