@@ -96,8 +96,11 @@ func (t TxnConfig) options() []kgo.Opt {
 		kgo.ConsumerGroup(t.Group),
 		kgo.ConsumeTopics(t.Topic),
 
-		// A new group derives everything that is retained.
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		// A new group derives everything that is retained. An offset that is out
+		// of range means that records were deleted before they were read, or that
+		// the topic is another: the group must learn of it rather than skip.
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 
 		// Not set, because the client always does it: wait for a predecessor's
 		// pending offset commit instead of reading the offset before it, which

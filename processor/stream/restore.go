@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -65,22 +66,20 @@ func (s *session) findPositions(ctx context.Context, as []*assignment) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	starts, err := s.adm.ListStartOffsets(ctx, input)
-	if err == nil {
-		err = starts.Error()
-	}
+	starts, ends, err := s.bounds(ctx, input)
 	if err != nil {
-		return fmt.Errorf("listing start offsets of %s: %w", input, err)
+		return err
 	}
 	for _, a := range as {
-		if o, ok := starts.Lookup(input, a.partition); ok {
-			a.position = o.Offset
-		}
+		start, _ := starts.Lookup(input, a.partition)
+		end, _ := ends.Lookup(input, a.partition)
+		a.position = start.Offset
 		if o, ok := committed.Lookup(input, a.partition); ok && o.At >= 0 {
 			a.position = o.At
+			err = errors.Join(err, s.checkPosition(o.Offset, start.Offset, end.Offset))
 		}
 	}
-	return nil
+	return err
 }
 
 type logPartition struct {
@@ -109,7 +108,11 @@ type restorer struct {
 }
 
 func (r *restorer) run(ctx context.Context, as []*assignment) error {
-	starts, ends, err := r.bounds(ctx)
+	var changelogs []string
+	for _, name := range r.s.w.stores {
+		changelogs = append(changelogs, ChangelogTopic(r.s.w.stage.Name, name))
+	}
+	starts, ends, err := r.s.bounds(ctx, changelogs...)
 	if err != nil {
 		return err
 	}
@@ -153,23 +156,19 @@ func (r *restorer) run(ctx context.Context, as []*assignment) error {
 	return nil
 }
 
-// bounds lists the changelogs' log starts and high watermarks: all that was
-// written before the assignment, decided or not, lies between.
-func (r *restorer) bounds(ctx context.Context) (starts, ends kadm.ListedOffsets, err error) {
-	var topics []string
-	for _, name := range r.s.w.stores {
-		topics = append(topics, ChangelogTopic(r.s.w.stage.Name, name))
-	}
-	if starts, err = r.s.adm.ListStartOffsets(ctx, topics...); err == nil {
+// bounds lists the log starts and high watermarks of topics: all that was
+// written before, decided or not, lies between.
+func (s *session) bounds(ctx context.Context, topics ...string) (starts, ends kadm.ListedOffsets, err error) {
+	if starts, err = s.adm.ListStartOffsets(ctx, topics...); err == nil {
 		err = starts.Error()
 	}
 	if err == nil {
-		if ends, err = r.s.adm.ListEndOffsets(ctx, topics...); err == nil {
+		if ends, err = s.adm.ListEndOffsets(ctx, topics...); err == nil {
 			err = ends.Error()
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("listing changelog offsets: %w", err)
+		err = fmt.Errorf("listing offsets of %s: %w", strings.Join(topics, ", "), err)
 	}
 	return starts, ends, err
 }

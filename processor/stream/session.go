@@ -121,6 +121,11 @@ func (w *Worker) runSession(ctx context.Context) (err error) {
 	if err := s.lookUpTopics(ctx); err != nil {
 		return err
 	}
+	if w.stage.Root {
+		if err := s.checkAppendTime(ctx); err != nil {
+			return err
+		}
+	}
 	close(s.prepared)
 	if w.stage.Root {
 		s.bg.Add(1)
@@ -148,6 +153,9 @@ func (s *session) lookUpTopics(ctx context.Context) error {
 		}
 		s.partitions[topic] = int32(len(d.Partitions))
 		ids[topic] = d.ID
+		if old, known := s.w.topicIDs[topic]; known && old != d.ID {
+			s.w.log.Error("topic was deleted and created anew: going on with the new one", "topic", topic)
+		}
 	}
 	for _, store := range s.w.stores {
 		if topic := ChangelogTopic(s.w.stage.Name, store); s.partitions[topic] != s.partitions[s.w.stage.Input] {
