@@ -1,12 +1,17 @@
 package stream_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/processor/stream"
 )
 
 // await polls until ok, or fails after a minute.
@@ -45,4 +50,41 @@ func (c *cluster) emptyTopic(topic string) {
 			c.t.Fatal(r.Err)
 		}
 	})
+}
+
+// records returns what is committed in a topic at the moment.
+func (c *cluster) records(topic string) (rs []*kgo.Record) {
+	c.t.Helper()
+	ends, err := c.admin().ListCommittedOffsets(c.t.Context(), topic)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	left := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left[o.Partition] = o.Offset
+		}
+	})
+	cl, err := kafka.NewConsumer(c.cfg, kgo.ConsumeTopics(topic), kgo.KeepControlRecords())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 60*time.Second)
+	defer cancel()
+	for len(left) > 0 {
+		fs := cl.PollFetches(ctx)
+		if err := fs.Err(); err != nil {
+			c.t.Fatalf("reading %s: %v", topic, err)
+		}
+		fs.EachRecord(func(r *kgo.Record) {
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+			if !r.Attrs.IsControl() && !stream.IsMarker(r) {
+				rs = append(rs, r)
+			}
+		})
+	}
+	return rs
 }

@@ -168,10 +168,9 @@ func (s *session) poll(ctx context.Context) (kgo.Fetches, error) {
 			failed = errors.Join(failed, fmt.Errorf("reading %s partition %d: %w", topic, p, err))
 		}
 	})
-	if failed != nil && fetches.NumRecords() == 0 {
-		return nil, failed
-	}
-	return fetches, nil
+	// The client repeats by itself what may pass. What it tells, it tells once:
+	// records of other partitions that came with it must not hide it.
+	return fetches, failed
 }
 
 // interval is the time between two transactions. Where the input is behind
@@ -201,7 +200,8 @@ func (s *session) process(fetches kgo.Fetches) (cause error) {
 	return cause
 }
 
-func (s *session) processPartition(t *taskRunner, records []*kgo.Record) error {
+func (s *session) processPartition(t *taskRunner, records []*kgo.Record) (err error) {
+	defer recovered(&err, func() string { return fmt.Sprintf("partition %d offset %d", t.partition, t.clock.position-1) })
 	for _, rec := range records {
 		if rec.Offset < t.clock.position {
 			return fmt.Errorf("offset %d of partition %d was processed already", rec.Offset, t.partition)
@@ -265,7 +265,8 @@ func (s *session) deadLetter(t *taskRunner, rec *kgo.Record, cause error) {
 }
 
 // tick lets tasks work on the wall clock.
-func (s *session) tick() error {
+func (s *session) tick() (err error) {
+	defer recovered(&err, func() string { return "tick" })
 	now := time.Now()
 	for _, t := range s.tasks {
 		ticker, ok := t.task.(Ticker)

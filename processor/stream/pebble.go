@@ -121,7 +121,7 @@ func (d *pebbleDatabase) read(key []byte) ([]byte, error) {
 	return c, closer.Close()
 }
 
-func (d *pebbleDatabase) scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) error {
+func (d *pebbleDatabase) scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) (err error) {
 	start := pebbleKey(partition, store, kindValue, from)
 	end := pebbleKey(partition, store, kindValue, to)
 	if to == nil {
@@ -131,18 +131,20 @@ func (d *pebbleDatabase) scan(partition int32, store uint8, from, to []byte, f f
 	if err != nil {
 		return d.damage.seen(fmt.Errorf("scanning state store: %w", err))
 	}
+	// Also when f panics. A scan that ended early on an error says so here.
+	defer func() {
+		if err = errors.Join(err, it.Close()); err != nil {
+			err = d.damage.seen(fmt.Errorf("scanning state store: %w", err))
+		}
+	}()
 	for ok := it.First(); ok; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {
-			return d.damage.seen(fmt.Errorf("scanning state store: %w", errors.Join(err, it.Close())))
+			return err
 		}
 		if !f(it.Key()[6:], v) {
 			break
 		}
-	}
-	// A scan that ended early on an error says so here.
-	if err := it.Close(); err != nil {
-		return d.damage.seen(fmt.Errorf("scanning state store: %w", err))
 	}
 	return nil
 }

@@ -46,9 +46,10 @@ type Stage struct {
 }
 
 // Task processes the records of one partition. Its methods are never called
-// concurrently. An error that is [Permanent] sends the record to the dead
-// letter topic; any other aborts the transaction, which is tried again after a
-// pause.
+// concurrently. An error of Process that is [Permanent] sends the record to the
+// dead letter topic. Any other, one of Timer, Flush or Tick whatever it is since
+// no record can be set aside for it, and a panic abort the transaction, which is
+// tried again after a pause; the stage is not ready meanwhile.
 type Task interface {
 	// Process handles one input record. The record and its slices may be kept
 	// until the transaction ends, not longer.

@@ -68,7 +68,8 @@ func newTaskRunner(s *session, partition int32, position int64) (*taskRunner, er
 }
 
 // renew makes a fresh Task, without what belonged to an aborted transaction.
-func (t *taskRunner) renew() error {
+func (t *taskRunner) renew() (err error) {
+	defer recovered(&err, func() string { return fmt.Sprintf("making task %d", t.partition) })
 	for _, o := range t.stores {
 		clear(o.writes)
 		o.acked = nil

@@ -26,7 +26,8 @@ func (s *session) begin() {
 
 // complete adds to the transaction what belongs at its end: timers that are
 // due, aggregates, changelogs and frontier markers.
-func (s *session) complete() error {
+func (s *session) complete() (err error) {
+	defer recovered(&err, func() string { return "timer or flush" })
 	ends := s.ends.Load()
 	for _, t := range s.tasks {
 		micro := t.clock.sources.micro()
