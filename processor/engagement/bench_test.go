@@ -21,17 +21,18 @@ type memory struct {
 
 type memoryStore map[string][]byte
 
-func (m *memory) Partition() int32                 { return 0 }
-func (m *memory) Store(name string) stream.Store   { return m.stores[name] }
-func (m *memory) Produce(*kgo.Record)              { m.records++ }
-func (m *memory) ProduceTo(*kgo.Record, int32)     { m.records++ }
-func (m *memory) Frontier() time.Time              { return time.Time{} }
-func (m *memory) SetTimer([]byte, time.Time)       {}
-func (m *memory) DeleteTimer([]byte)               {}
-func (m *memory) AfterCommit(func())               {}
-func (s memoryStore) Get(k []byte) ([]byte, error) { return s[string(k)], nil }
-func (s memoryStore) Put(k, v []byte)              { s[string(k)] = v }
-func (s memoryStore) Delete(k []byte)              { delete(s, string(k)) }
+func (m *memory) Partition() int32                   { return 0 }
+func (m *memory) Store(name string) stream.Store     { return m.stores[name] }
+func (m *memory) Produce(*kgo.Record)                { m.records++ }
+func (m *memory) ProduceTo(*kgo.Record, int32)       { m.records++ }
+func (m *memory) Frontier() time.Time                { return time.Time{} }
+func (m *memory) SetTimer([]byte, time.Time)         {}
+func (m *memory) DeleteTimer([]byte)                 {}
+func (m *memory) GetTimer([]byte) (time.Time, error) { return time.Time{}, nil }
+func (m *memory) AfterCommit(func())                 {}
+func (s memoryStore) Get(k []byte) ([]byte, error)   { return s[string(k)], nil }
+func (s memoryStore) Put(k, v []byte)                { s[string(k)] = v }
+func (s memoryStore) Delete(k []byte)                { delete(s, string(k)) }
 func (s memoryStore) Scan(_, _ []byte, _ func(k, v []byte) bool) error {
 	return nil
 }

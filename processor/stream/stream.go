@@ -84,8 +84,11 @@ type Context interface {
 	// Frontier is the arrival time up to which everything has been seen; zero
 	// while unknown.
 	Frontier() time.Time
-	// SetTimer sets, or moves, the durable timer of that key.
+	// SetTimer sets, or moves, the durable timer of that key. Timers are kept
+	// in microseconds. It panics when the stage declares no store.
 	SetTimer(key []byte, due time.Time)
+	// GetTimer returns when the timer of that key is due, zero without one.
+	GetTimer(key []byte) (time.Time, error)
 	// DeleteTimer deletes the timer of that key, if there is one.
 	DeleteTimer(key []byte)
 	// AfterCommit calls f once the transaction has been committed, and not at

@@ -132,12 +132,36 @@ func (t *taskRunner) touch() {
 
 // SetTimer implements Context.
 func (t *taskRunner) SetTimer(key []byte, due time.Time) {
+	if len(t.stores) == 0 {
+		panic(fmt.Sprintf("stream: stage %s sets a timer but declares no store to keep it beside", t.s.w.stage.Name))
+	}
 	t.touch()
 	t.timers[string(key)] = max(1, due.UnixMicro())
 }
 
+// GetTimer implements Context.
+func (t *taskRunner) GetTimer(key []byte) (time.Time, error) {
+	due, changed := t.timers[string(key)]
+	if !changed && len(t.stores) > 0 {
+		v, err := t.s.w.db.get(t.partition, 0, timerKey(key))
+		if err != nil {
+			return time.Time{}, err
+		}
+		if len(v) == 8 {
+			due = int64(binary.BigEndian.Uint64(v))
+		}
+	}
+	if due == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMicro(due).UTC(), nil
+}
+
 // DeleteTimer implements Context.
 func (t *taskRunner) DeleteTimer(key []byte) {
+	if len(t.stores) == 0 {
+		return
+	}
 	t.touch()
 	t.timers[string(key)] = 0
 }

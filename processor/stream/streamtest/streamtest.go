@@ -191,6 +191,9 @@ func (c driverContext) ProduceTo(rec *kgo.Record, partition int32) {
 	c.d.pending = append(c.d.pending, rec)
 }
 func (c driverContext) SetTimer(key []byte, due time.Time) { c.d.openTimer[string(key)] = due }
+func (c driverContext) GetTimer(key []byte) (time.Time, error) {
+	return c.d.Timers()[string(key)], nil
+}
 func (c driverContext) DeleteTimer(key []byte)             { c.d.openTimer[string(key)] = time.Time{} }
 func (c driverContext) AfterCommit(f func())               { c.d.after = append(c.d.after, f) }
 
