@@ -1,10 +1,22 @@
-// Package streamtest runs a stream.Task in memory and deterministically:
-// records in, time advanced by hand, records out, state readable.
+// Package streamtest runs one task of a [stream.Stage] in memory and
+// deterministically: records in, arrival time advanced by hand, records out,
+// state and timers readable. Nothing runs beside the caller and no clock is
+// read, so that a test needs neither Kafka nor patience.
+//
+// The driver does what the engine does, in the same order: reads see the open
+// transaction, timers fire at its end in order of time and key, Flush comes
+// last, and what is aborted leaves nothing behind but its records, which come
+// again to a new task. A test of this package runs the same scripts through
+// the engine and compares.
+//
+// What it leaves out is Kafka: the partition of a record given to Produce is
+// not chosen (it is -1 in Out), topics need not exist, and a transaction fails
+// only when the test says so.
 package streamtest
 
 import (
-	"maps"
-	"slices"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -12,153 +24,197 @@ import (
 	"github.com/posthorn/posthorn/processor/stream"
 )
 
-// Driver runs one task of a stage. It is not safe for concurrent use.
+// ErrAborted is what a commit returns that [Driver.FailNext] made fail.
+var ErrAborted = errors.New("streamtest: transaction aborted")
+
+// Driver runs one task. It is not safe for concurrent use.
 type Driver struct {
-	stage     stream.Stage
-	partition int32
-	task      stream.Task
-
-	committed map[string]map[string][]byte
-	open      map[string]map[string][]byte // nil value: deleted
-	timers    map[string]time.Time
-	openTimer map[string]time.Time // zero: deleted
-	frontier  time.Time
-	pending   []*kgo.Record
-	after     []func()
-	offset    int64
-
 	// Out holds the records of committed transactions, in order. ProduceTo
 	// sets Partition; Produce leaves it -1.
 	Out []*kgo.Record
+
+	stage     stream.Stage
+	partition int32
+	task      stream.Task
+	stores    map[string]*store
+	timers    timers
+	failNext  bool
+
+	// The open transaction.
+	touched bool
+	records []*kgo.Record // given to the task
+	pending []*kgo.Record // produced
+	after   []func()
+	poison  map[int64]error // records set aside, by offset
+
+	clock, committed clock
+}
+
+// clock is how far the task has come.
+type clock struct {
+	position int64 // next input offset
+	frontier int64 // microseconds, 0 unknown
 }
 
 // New starts the task of one partition with empty state.
 func New(stage stream.Stage, partition int32) (*Driver, error) {
-	d := &Driver{stage: stage, partition: partition, committed: map[string]map[string][]byte{}, timers: map[string]time.Time{}}
-	for _, s := range stage.Stores {
-		d.committed[s] = map[string][]byte{}
+	d := &Driver{
+		stage: stage, partition: partition,
+		stores: map[string]*store{}, timers: newTimers(), poison: map[int64]error{},
 	}
-	return d, d.reset()
+	for _, name := range stage.Stores {
+		d.stores[name] = &store{d: d, open: map[string][]byte{}}
+	}
+	return d, d.Abort()
 }
 
-func (d *Driver) reset() error {
-	d.open = map[string]map[string][]byte{}
-	for _, s := range d.stage.Stores {
-		d.open[s] = map[string][]byte{}
-	}
-	d.openTimer = map[string]time.Time{}
-	d.pending, d.after = nil, nil
-	t, err := d.stage.NewTask(d.partition)
-	d.task = t
-	return err
-}
-
-// Process hands one record to the task. Offset is filled in where it is zero.
+// Process hands one record to the task. The record is copied; its offset is
+// the next one where it is zero, its topic the stage's input where it is empty.
+//
+// An error means that the transaction was aborted, as in the engine: the
+// records since the last commit must be processed again. Only a permanent error
+// of a stage with a dead letter topic does not lose them: the driver has then
+// done the transaction again already, with the record set aside, and returns
+// the error to tell.
 func (d *Driver) Process(rec *kgo.Record) error {
-	if rec.Offset == 0 {
-		rec.Offset = d.offset
+	r := *rec
+	if r.Offset == 0 {
+		r.Offset = d.clock.position
 	}
-	d.offset = rec.Offset + 1
-	rec.Partition = d.partition
-	return d.task.Process(driverContext{d}, rec)
+	if r.Topic == "" {
+		r.Topic = d.stage.Input
+	}
+	r.Partition = d.partition
+	return d.process(&r)
 }
 
-// Advance moves the arrival frontier and fires the timers that are due, in
-// order of their time and key.
-func (d *Driver) Advance(to time.Time) error {
-	if to.After(d.frontier) {
-		d.frontier = to
+func (d *Driver) process(rec *kgo.Record) error {
+	if rec.Offset < d.clock.position {
+		return fmt.Errorf("streamtest: offset %d was processed already, the next is %d", rec.Offset, d.clock.position)
 	}
-	for {
-		key, due, ok := d.nextTimer()
-		if !ok || due.After(d.frontier) {
-			return nil
-		}
-		d.openTimer[key] = time.Time{}
-		if err := d.task.Timer(driverContext{d}, []byte(key), due); err != nil {
+	d.touched = true
+	d.clock.position = rec.Offset + 1
+	d.records = append(d.records, rec)
+	if cause, poisoned := d.poison[rec.Offset]; poisoned {
+		d.deadLetter(rec, cause)
+		return nil
+	}
+	err := d.task.Process(driverContext{d}, rec)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("processing %s partition %d offset %d: %w", rec.Topic, rec.Partition, rec.Offset, err)
+	if !stream.IsPermanent(err) || d.stage.DeadLetter == "" {
+		return errors.Join(err, d.Abort())
+	}
+	d.poison[rec.Offset] = err
+	return errors.Join(err, d.redo())
+}
+
+// redo aborts the transaction and does it again without what was set aside.
+func (d *Driver) redo() error {
+	records := d.records
+	if err := d.Abort(); err != nil {
+		return err
+	}
+	for _, rec := range records {
+		if err := d.process(rec); err != nil && !stream.IsPermanent(err) {
 			return err
 		}
-	}
-}
-
-func (d *Driver) nextTimer() (key string, due time.Time, ok bool) {
-	all := d.Timers()
-	for _, k := range slices.Sorted(maps.Keys(all)) {
-		if !ok || all[k].Before(due) {
-			key, due, ok = k, all[k], true
-		}
-	}
-	return key, due, ok
-}
-
-// Tick calls the task's Tick, where it has one.
-func (d *Driver) Tick(now time.Time) error {
-	if t, ok := d.task.(stream.Ticker); ok {
-		return t.Tick(driverContext{d}, now)
 	}
 	return nil
 }
 
-// Commit flushes the task and commits the open transaction.
+// Tick calls the task's Tick, where it has one. An error aborts the
+// transaction.
+func (d *Driver) Tick(now time.Time) error {
+	t, ok := d.task.(stream.Ticker)
+	if !ok {
+		return nil
+	}
+	if err := t.Tick(driverContext{d}, now); err != nil {
+		return errors.Join(fmt.Errorf("ticking: %w", err), d.Abort())
+	}
+	return nil
+}
+
+// Commit ends the transaction: it fires the timers that are due, flushes the
+// task, and commits. An error aborts the transaction.
 func (d *Driver) Commit() error {
-	if err := d.task.Flush(driverContext{d}); err != nil {
-		return err
+	if err := d.complete(); err != nil {
+		return errors.Join(err, d.Abort())
 	}
-	for name, m := range d.open {
-		for k, v := range m {
-			if v == nil {
-				delete(d.committed[name], k)
-			} else {
-				d.committed[name][k] = v
-			}
-		}
-		clear(m)
+	if d.failNext {
+		d.failNext = false
+		return errors.Join(ErrAborted, d.Abort())
 	}
-	for k, due := range d.openTimer {
-		if due.IsZero() {
-			delete(d.timers, k)
-		} else {
-			d.timers[k] = due
-		}
+	for _, s := range d.stores {
+		s.commit()
 	}
-	clear(d.openTimer)
+	d.timers.commit()
 	d.Out = append(d.Out, d.pending...)
 	after := d.after
-	d.pending, d.after = nil, nil
+	clear(d.poison)
+	d.forget()
+	d.committed = d.clock
 	for _, f := range after {
 		f()
 	}
 	return nil
 }
 
-// Abort throws the open transaction away and makes a new task, as the engine
-// does.
-func (d *Driver) Abort() error { return d.reset() }
-
-// State returns a copy of a store, the open transaction included.
-func (d *Driver) State(store string) map[string][]byte {
-	m := maps.Clone(d.committed[store])
-	for k, v := range d.open[store] {
-		if v == nil {
-			delete(m, k)
-		} else {
-			m[k] = v
-		}
-	}
-	return m
+// Advance moves the arrival frontier forward and commits, since that is when
+// the engine moves it.
+func (d *Driver) Advance(to time.Time) error {
+	d.clock.frontier = max(d.clock.frontier, to.UnixMicro())
+	return d.Commit()
 }
 
-// Timers returns a copy of the timers, the open transaction included.
-func (d *Driver) Timers() map[string]time.Time {
-	m := maps.Clone(d.timers)
-	for k, due := range d.openTimer {
-		if due.IsZero() {
-			delete(m, k)
-		} else {
-			m[k] = due
-		}
+// FailNext makes the next Commit or Advance abort the transaction at the very
+// end, after timers and Flush, and return [ErrAborted].
+func (d *Driver) FailNext() { d.failNext = true }
+
+// Abort throws the open transaction away and makes a new task. The records
+// since the last commit must be processed again.
+func (d *Driver) Abort() error {
+	for _, s := range d.stores {
+		clear(s.open)
 	}
-	return m
+	clear(d.timers.open)
+	d.forget()
+	d.clock = d.committed
+	task, err := d.stage.NewTask(d.partition)
+	if err != nil {
+		return fmt.Errorf("making task %d of %s: %w", d.partition, d.stage.Name, err)
+	}
+	d.task = task
+	return nil
+}
+
+// Restart aborts, and goes on as a worker that was restarted does: with the
+// committed state and timers, and a frontier that is unknown until Advance.
+func (d *Driver) Restart() error {
+	d.committed.frontier = 0
+	clear(d.poison)
+	return d.Abort()
+}
+
+func (d *Driver) complete() error {
+	if err := d.fire(); err != nil {
+		return err
+	}
+	if !d.touched {
+		return nil
+	}
+	if err := d.task.Flush(driverContext{d}); err != nil {
+		return fmt.Errorf("flushing: %w", err)
+	}
+	return nil
+}
+
+func (d *Driver) forget() {
+	d.touched = false
+	d.records, d.pending, d.after = nil, nil, nil
 }
 
 // Take returns the committed records of a topic and forgets them.
@@ -173,51 +229,4 @@ func (d *Driver) Take(topic string) []*kgo.Record {
 	}
 	d.Out = rest
 	return taken
-}
-
-type driverContext struct{ d *Driver }
-
-func (c driverContext) Partition() int32    { return c.d.partition }
-func (c driverContext) Frontier() time.Time { return c.d.frontier }
-func (c driverContext) Store(name string) stream.Store {
-	if _, ok := c.d.open[name]; !ok {
-		panic("streamtest: stage " + c.d.stage.Name + " has no store " + name)
-	}
-	return driverStore{c.d, name}
-}
-func (c driverContext) Produce(rec *kgo.Record) { c.ProduceTo(rec, -1) }
-func (c driverContext) ProduceTo(rec *kgo.Record, partition int32) {
-	rec.Partition = partition
-	c.d.pending = append(c.d.pending, rec)
-}
-func (c driverContext) SetTimer(key []byte, due time.Time) { c.d.openTimer[string(key)] = due }
-func (c driverContext) GetTimer(key []byte) (time.Time, error) {
-	return c.d.Timers()[string(key)], nil
-}
-func (c driverContext) DeleteTimer(key []byte)             { c.d.openTimer[string(key)] = time.Time{} }
-func (c driverContext) AfterCommit(f func())               { c.d.after = append(c.d.after, f) }
-
-type driverStore struct {
-	d    *Driver
-	name string
-}
-
-func (s driverStore) Get(key []byte) ([]byte, error) {
-	if v, ok := s.d.open[s.name][string(key)]; ok {
-		return v, nil
-	}
-	return s.d.committed[s.name][string(key)], nil
-}
-func (s driverStore) Put(key, value []byte) {
-	s.d.open[s.name][string(key)] = append(make([]byte, 0, len(value)), value...)
-}
-func (s driverStore) Delete(key []byte) { s.d.open[s.name][string(key)] = nil }
-func (s driverStore) Scan(from, to []byte, f func(key, value []byte) bool) error {
-	all := s.d.State(s.name)
-	for _, k := range slices.Sorted(maps.Keys(all)) {
-		if k >= string(from) && (to == nil || k < string(to)) && !f([]byte(k), all[k]) {
-			return nil
-		}
-	}
-	return nil
 }
