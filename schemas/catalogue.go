@@ -99,7 +99,8 @@ func (t *Topic) config() map[string]string {
 		// broker's own clock is the arrival time of a webhook.
 		"message.timestamp.type": "CreateTime",
 	}
-	if t.Name == TopicWebhooks {
+	switch t.Name {
+	case TopicWebhooks, TopicEventsByRecipient: // the latter shows its frontier markers' writer the brokers' time
 		c["message.timestamp.type"] = "LogAppendTime"
 	}
 	if t.Replication >= 3 {

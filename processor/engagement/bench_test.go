@@ -29,6 +29,7 @@ func (m *memory) Frontier() time.Time                { return time.Time{} }
 func (m *memory) SetTimer([]byte, time.Time)         {}
 func (m *memory) DeleteTimer([]byte)                 {}
 func (m *memory) GetTimer([]byte) (time.Time, error) { return time.Time{}, nil }
+func (m *memory) Late(int)                           {}
 func (m *memory) AfterCommit(func())                 {}
 func (s memoryStore) Get(k []byte) ([]byte, error)   { return s[string(k)], nil }
 func (s memoryStore) Put(k, v []byte)                { s[string(k)] = v }

@@ -26,8 +26,9 @@ type database interface {
 	position(partition int32, store uint8) (position, bool, error)
 	// drop forgets one store of one partition.
 	drop(partition int32, store uint8) error
-	// sizeBytes estimates the space in use.
-	sizeBytes() int64
+	// sizeBytes estimates the space that a partition's stores take. It may be
+	// called at any time, also after close.
+	sizeBytes(partition int32) int64
 	// health returns an error once damage was found.
 	health() error
 	// repair sets damaged state aside and goes on with an empty one. It is

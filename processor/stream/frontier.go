@@ -98,23 +98,25 @@ func (s *sourceFrontiers) micro() int64 {
 }
 
 // idleAllowance is how far a partition that is read to its end counts as
-// processed before the moment its end was asked for: clocks of brokers and
-// workers differ a little.
+// processed before the moment its end was asked for: the clocks of brokers
+// differ a little.
 const idleAllowance = 500 * time.Millisecond
 
 // inputEnds is one answer to how long the partitions of a root stage's input
 // are.
 type inputEnds struct {
-	asked time.Time
+	asked time.Time // by the brokers' clock; zero while that is unknown
+	at    time.Time // when the answer came
 	ends  map[int32]int64
 }
 
 // rootFrontier is the frontier of a task that reads the first topic.
-// lastMicro is the log append time of the last record processed, 0 if none.
-func rootFrontier(ends *inputEnds, partition int32, position, lastMicro int64) int64 {
-	if ends != nil {
+// lastMicro is the log append time of the last record processed, 0 if none;
+// allowance is in microseconds.
+func rootFrontier(ends *inputEnds, partition int32, position, lastMicro, allowance int64) int64 {
+	if ends != nil && !ends.asked.IsZero() {
 		if end, ok := ends.ends[partition]; ok && position >= end {
-			return max(lastMicro, ends.asked.Add(-idleAllowance).UnixMicro())
+			return max(lastMicro, ends.asked.UnixMicro()-allowance)
 		}
 	}
 	return lastMicro

@@ -42,11 +42,8 @@ func (s *session) adopt() error {
 	s.mu.Lock()
 	fatal := s.fatal
 	var restored []*assignment
-	restoring := 0
 	for p, a := range s.assigned {
-		if !a.restored {
-			restoring++
-		} else if s.owners[p] != a {
+		if a.restored && s.owners[p] != a {
 			restored = append(restored, a)
 		}
 	}
@@ -54,7 +51,6 @@ func (s *session) adopt() error {
 		if s.assigned[p] != a {
 			delete(s.owners, p)
 			delete(s.tasks, p)
-			delete(s.lags, p)
 			delete(s.poison, p)
 		}
 	}
@@ -68,20 +64,25 @@ func (s *session) adopt() error {
 			return err
 		}
 		s.tasks[a.partition] = t
+		_, s.ticking = t.task.(Ticker)
 		s.owners[a.partition] = a
 		s.cl.ResumeFetchPartitions(map[string][]int32{s.w.stage.Input: {a.partition}})
 	}
-	s.report(restoring)
+	s.report(len(restored) > 0)
 	return nil
 }
 
 // work is one turn of the loop: poll, process, and commit when it is time.
 func (s *session) work(ctx context.Context) error {
-	fetches, err := s.poll(ctx)
-	if err != nil {
-		return err
+	var fetches kgo.Fetches
+	cause := s.w.disk.check()
+	if cause == nil {
+		var err error
+		if fetches, err = s.poll(ctx); err != nil {
+			return err
+		}
+		cause = s.process(fetches)
 	}
-	cause := s.process(fetches)
 	if cause == nil {
 		cause = s.tick()
 	}
@@ -119,7 +120,7 @@ func (s *session) work(ctx context.Context) error {
 		return err // to try again on the same files would not help
 	}
 	s.failures++
-	s.w.setError(cause)
+	s.w.setError(fmt.Sprintf("%d transactions in a row have failed", s.failures), cause)
 	s.w.log.Warn("transaction aborted", "error", cause, "failures", s.failures)
 	s.pause(ctx, s.failures)
 	return nil
@@ -132,6 +133,7 @@ var errRetryNow = errors.New("transaction is done again")
 func (s *session) pause(ctx context.Context, failures int) {
 	wait := min(30*time.Second, 50*time.Millisecond<<min(failures, 10))
 	wait -= time.Duration(rand.Int64N(int64(wait / 4)))
+	s.doing.enter(phasePausing, -1)
 	select {
 	case <-ctx.Done():
 	case <-time.After(wait):
@@ -141,23 +143,11 @@ func (s *session) pause(ctx context.Context, failures int) {
 // poll waits for records until the next commit is due, or Wake or a restore
 // interrupts it.
 func (s *session) poll(ctx context.Context) (kgo.Fetches, error) {
-	wait := s.w.cfg.CommitInterval
-	if s.inTxn {
-		wait = max(time.Millisecond, s.interval()-time.Since(s.began))
-	}
-	pollCtx, cancel := context.WithTimeout(ctx, wait)
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-s.w.wake:
-			cancel()
-		case <-s.kick:
-			cancel()
-		case <-done:
-		}
-	}()
+	s.doing.enter(phasePolling, -1)
+	pollCtx, cancel := context.WithTimeout(ctx, s.pollTime())
+	s.w.wake.interrupts(cancel)
 	fetches := s.gs.PollRecords(pollCtx, maxPoll)
-	close(done)
+	s.w.wake.interrupts(nil)
 	cancel()
 	if fetches.IsClientClosed() {
 		return nil, errors.New("client was closed")
@@ -171,6 +161,22 @@ func (s *session) poll(ctx context.Context) (kgo.Fetches, error) {
 	// The client repeats by itself what may pass. What it tells, it tells once:
 	// records of other partitions that came with it must not hide it.
 	return fetches, failed
+}
+
+// pollTime is how long to wait for records.
+func (s *session) pollTime() time.Duration {
+	switch {
+	case s.inTxn:
+		return max(time.Millisecond, s.interval()-time.Since(s.began))
+	case s.ticking:
+		return s.w.cfg.CommitInterval
+	}
+	// Nothing is due before the next marker; if that were due, it would have
+	// been written.
+	if left := frontierInterval - time.Since(s.lastMarker); left > 0 {
+		return left
+	}
+	return frontierInterval
 }
 
 // interval is the time between two transactions. Where the input is behind
@@ -195,14 +201,15 @@ func (s *session) process(fetches kgo.Fetches) (cause error) {
 			return
 		}
 		cause = s.processPartition(t, fp.Records)
-		s.lags[fp.Partition] = max(0, fp.HighWatermark-t.clock.position)
 	})
 	return cause
 }
 
 func (s *session) processPartition(t *taskRunner, records []*kgo.Record) (err error) {
 	defer recovered(&err, func() string { return fmt.Sprintf("partition %d offset %d", t.partition, t.clock.position-1) })
+	s.doing.enter(phaseProcessing, t.partition)
 	for _, rec := range records {
+		s.doing.offset.Store(rec.Offset)
 		if rec.Offset < t.clock.position {
 			return fmt.Errorf("offset %d of partition %d was processed already", rec.Offset, t.partition)
 		}
@@ -222,7 +229,11 @@ func (s *session) processPartition(t *taskRunner, records []*kgo.Record) (err er
 		}
 		t.touch()
 		s.records++
-		t.clock.lastMicro = max(t.clock.lastMicro, rec.Timestamp.UnixMicro())
+		micro := rec.Timestamp.UnixMicro()
+		if s.w.stage.Root && micro < t.frontier-time.Millisecond.Microseconds() {
+			s.overrun(t, micro)
+		}
+		t.clock.lastMicro = max(t.clock.lastMicro, micro)
 		if rec.Timestamp.After(s.newest) {
 			s.newest = rec.Timestamp
 		}
@@ -247,6 +258,19 @@ func (s *session) processPartition(t *taskRunner, records []*kgo.Record) (err er
 	return nil
 }
 
+// overrun takes note of a record that arrived, by its broker's clock, before
+// the moment up to which everything was said to be processed. Timers may have
+// fired without it. From here on the frontier keeps a greater distance.
+func (s *session) overrun(t *taskRunner, micro int64) {
+	by := t.frontier - micro
+	s.w.metrics.overruns.Inc()
+	if before := s.w.allowance.Load(); by > 0 && before < by+idleAllowance.Microseconds() {
+		s.w.allowance.Store(by + idleAllowance.Microseconds())
+		s.w.log.Warn("a record arrived before the frontier: a broker's clock is behind the others",
+			"partition", t.partition, "by", time.Duration(by)*time.Microsecond)
+	}
+}
+
 // deadLetter sends a record that can never be processed on, with its cause and
 // where it stood.
 func (s *session) deadLetter(t *taskRunner, rec *kgo.Record, cause error) {
@@ -259,16 +283,20 @@ func (s *session) deadLetter(t *taskRunner, rec *kgo.Record, cause error) {
 			header("posthorn-offset", strconv.FormatInt(rec.Offset, 10)),
 		},
 	})
-	s.w.metrics.deadLetters.Inc()
-	s.w.update(func(st *Status) { st.DeadLetters++; st.LastError, st.ErrorAt = cause.Error(), time.Now() })
+	t.AfterCommit(func() {
+		t.deadLetters++
+		s.w.metrics.deadLetters.WithLabelValues(strconv.Itoa(int(t.partition))).Inc()
+		s.w.update(func(st *Status) { st.DeadLetters++; st.LastError, st.ErrorAt = cause.Error(), s.w.cfg.Clock() })
+	})
 	s.w.log.Error("record sent to dead letters", "error", cause, "topic", s.w.stage.DeadLetter)
 }
 
 // tick lets tasks work on the wall clock.
 func (s *session) tick() (err error) {
 	defer recovered(&err, func() string { return "tick" })
-	now := time.Now()
+	now := s.w.cfg.Clock()
 	for _, t := range s.tasks {
+		s.doing.enter(phaseTicking, t.partition)
 		ticker, ok := t.task.(Ticker)
 		if !ok {
 			return nil
@@ -278,30 +306,4 @@ func (s *session) tick() (err error) {
 		}
 	}
 	return nil
-}
-
-// report updates the worker's status.
-func (s *session) report(restoring int) {
-	var lag, frontier int64
-	for p, t := range s.tasks {
-		lag += s.lags[p]
-		if frontier == 0 || t.frontier < frontier {
-			frontier = t.frontier
-		}
-	}
-	s.w.update(func(st *Status) {
-		st.Tasks, st.Restoring, st.Lag = len(s.tasks), restoring, lag
-		st.Frontier = time.Time{}
-		if frontier > 0 {
-			st.Frontier = time.UnixMicro(frontier).UTC()
-		}
-		switch {
-		case restoring > 0:
-			st.Ready, st.Detail = false, fmt.Sprintf("restoring state of %d tasks", restoring)
-		case s.failures > 0:
-			st.Ready, st.Detail = false, "transactions fail"
-		default:
-			st.Ready, st.Detail = true, ""
-		}
-	})
 }

@@ -13,7 +13,7 @@ type memoryDatabase struct {
 	mu        sync.RWMutex
 	stores    map[memoryStore]*btree.BTreeG[memoryItem]
 	positions map[memoryStore]position
-	bytes     int64
+	bytes     map[int32]int64 // by partition
 }
 
 type memoryStore struct {
@@ -24,7 +24,7 @@ type memoryStore struct {
 type memoryItem struct{ key, value []byte }
 
 func newMemoryDatabase() *memoryDatabase {
-	return &memoryDatabase{stores: map[memoryStore]*btree.BTreeG[memoryItem]{}, positions: map[memoryStore]position{}}
+	return &memoryDatabase{stores: map[memoryStore]*btree.BTreeG[memoryItem]{}, positions: map[memoryStore]position{}, bytes: map[int32]int64{}}
 }
 
 func (d *memoryDatabase) tree(s memoryStore) *btree.BTreeG[memoryItem] {
@@ -78,10 +78,10 @@ func (d *memoryDatabase) apply(b *batch) error {
 			old, had = t.Delete(memoryItem{key: w.key})
 		} else {
 			old, had = t.Set(memoryItem{w.key, w.value})
-			d.bytes += int64(len(w.key) + len(w.value))
+			d.bytes[w.partition] += int64(len(w.key) + len(w.value))
 		}
 		if had {
-			d.bytes -= int64(len(old.key) + len(old.value))
+			d.bytes[w.partition] -= int64(len(old.key) + len(old.value))
 		}
 	}
 	for _, p := range b.positions {
@@ -103,7 +103,7 @@ func (d *memoryDatabase) drop(partition int32, store uint8) error {
 	s := memoryStore{partition, store}
 	if t := d.stores[s]; t != nil {
 		t.Scan(func(item memoryItem) bool {
-			d.bytes -= int64(len(item.key) + len(item.value))
+			d.bytes[partition] -= int64(len(item.key) + len(item.value))
 			return true
 		})
 	}
@@ -112,10 +112,10 @@ func (d *memoryDatabase) drop(partition int32, store uint8) error {
 	return nil
 }
 
-func (d *memoryDatabase) sizeBytes() int64 {
+func (d *memoryDatabase) sizeBytes(partition int32) int64 {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.bytes
+	return d.bytes[partition]
 }
 
 func (d *memoryDatabase) health() error { return nil }

@@ -196,13 +196,18 @@ func (d *pebbleDatabase) drop(partition int32, store uint8) error {
 	return nil
 }
 
-func (d *pebbleDatabase) sizeBytes() int64 {
+func (d *pebbleDatabase) sizeBytes(partition int32) int64 {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if d.db == nil {
 		return 0
 	}
-	return int64(d.db.Metrics().DiskSpaceUsage())
+	start := binary.BigEndian.AppendUint32(nil, uint32(partition))
+	size, err := d.db.EstimateDiskUsage(start, PrefixEnd(start))
+	if err != nil {
+		return 0 // damaged files: the next use of the state says so
+	}
+	return int64(size)
 }
 
 func (d *pebbleDatabase) close() error {

@@ -40,7 +40,7 @@ func (s *session) restored(a *assignment) {
 	s.mu.Lock()
 	a.restored = true
 	s.mu.Unlock()
-	s.notify()
+	s.w.Wake()
 }
 
 // findPositions asks where the group stands in the new partitions. A pending
@@ -134,6 +134,7 @@ func (r *restorer) run(ctx context.Context, as []*assignment) error {
 				continue
 			}
 			r.left[a.partition]++
+			a.toRestore.Add(max(0, sr.target-sr.at.next))
 			r.pending[logPartition{topic, a.partition}] = sr
 		}
 	}
@@ -285,6 +286,9 @@ func (r *restorer) apply(lp logPartition, sr *storeRestore, records []*kgo.Recor
 		return nil
 	}
 	sr.moved = time.Now()
+	sr.a.moved.Store(sr.moved.UnixNano())
+	from := sr.at.next
+	defer func() { sr.a.restoredOffsets.Add(max(0, sr.at.next-from)) }()
 	for _, rec := range records {
 		if rec.Attrs.IsControl() {
 			sr.at.next = max(sr.at.next, rec.Offset+1)
@@ -323,6 +327,7 @@ func (r *restorer) beginAnew(lp logPartition, sr *storeRestore) error {
 	}
 	r.setAside(sr, lp.topic, "its last record is not the changelog's")
 	r.again = true
+	sr.a.toRestore.Add(max(0, sr.at.next-sr.start))
 	return r.reset(sr, lp.topic, sr.start)
 }
 

@@ -48,13 +48,18 @@ type session struct {
 	mu       sync.Mutex
 	assigned map[int32]*assignment
 	fatal    error
-	kick     chan struct{} // a restore ended
 
 	// applying is held while committed writes go to the database, so that a
 	// restore never reads a position in between.
 	applying sync.Mutex
 
-	ends atomic.Pointer[inputEnds]
+	ends   atomic.Pointer[inputEnds]
+	joined atomic.Bool // the group has answered with an assignment, if of nothing
+	doing  activity
+	// hard outlives the context of the session by endTimeout: what has begun is
+	// brought to an end, but not at any price.
+	hard    context.Context
+	started time.Time
 
 	// The rest belongs to the loop.
 	tasks      map[int32]*taskRunner
@@ -69,7 +74,8 @@ type session struct {
 	lastMarker time.Time
 	poison     map[int32]map[int64]error
 	failures   int // aborts in a row
-	lags       map[int32]int64
+	reported   time.Time
+	ticking    bool // the stage's tasks are Tickers
 
 	produceMu  sync.Mutex
 	produceErr error
@@ -80,20 +86,29 @@ type assignment struct {
 	partition int32
 	position  int64 // committed input offset, or the log's start
 	restored  bool
+
+	// How far the restore is, in changelog offsets of all stores.
+	restoredOffsets, toRestore atomic.Int64
+	moved                      atomic.Int64 // when it got on last, Unix nanoseconds
 }
 
 func (w *Worker) runSession(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	hard, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(endTimeout, release) })()
 	s := &session{
-		w: w, assigned: map[int32]*assignment{}, prepared: make(chan struct{}), kick: make(chan struct{}, 1),
+		hard: hard, started: time.Now(),
+		w: w, assigned: map[int32]*assignment{}, prepared: make(chan struct{}),
 		tasks: map[int32]*taskRunner{}, owners: map[int32]*assignment{},
-		partitions: map[string]int32{}, poison: map[int32]map[int64]error{}, lags: map[int32]int64{},
+		partitions: map[string]int32{}, poison: map[int32]map[int64]error{},
 	}
 	dropped := func(_ context.Context, _ *kgo.Client, m map[string][]int32) { s.unassign(m[w.stage.Input]) }
 	s.gs, err = kafka.NewTransactional(w.cfg.Kafka, kafka.TxnConfig{
 		Group: w.stage.Name, Topic: w.stage.Input,
-		TransactionalID: w.cfg.TransactionalID, InstanceID: w.cfg.InstanceID,
+		TransactionalID: w.cfg.TransactionalID, InstanceID: w.cfg.InstanceID, Protocol: w.cfg.Protocol,
+		SessionTimeout: w.cfg.SessionTimeout, TransactionTimeout: w.cfg.TransactionTimeout,
 		OnAssigned: func(_ context.Context, cl *kgo.Client, m map[string][]int32) { s.assign(ctx, cl, m[w.stage.Input]) },
 		OnRevoked:  dropped, OnLost: dropped,
 		Logger: w.log,
@@ -127,10 +142,9 @@ func (w *Worker) runSession(ctx context.Context) (err error) {
 		}
 	}
 	close(s.prepared)
-	if w.stage.Root {
-		s.bg.Add(1)
-		go s.watchEnds(ctx)
-	}
+	s.bg.Add(2)
+	go s.watchEnds(ctx)
+	go s.watch(ctx)
 	return s.loop(ctx)
 }
 
@@ -168,6 +182,7 @@ func (s *session) lookUpTopics(ctx context.Context) error {
 }
 
 func (s *session) assign(ctx context.Context, cl *kgo.Client, partitions []int32) {
+	s.joined.Store(true)
 	if len(partitions) == 0 {
 		return
 	}
@@ -176,6 +191,7 @@ func (s *session) assign(ctx context.Context, cl *kgo.Client, partitions []int32
 	s.mu.Lock()
 	for _, p := range partitions {
 		a := &assignment{partition: p}
+		a.moved.Store(time.Now().UnixNano())
 		s.assigned[p] = a
 		as = append(as, a)
 	}
@@ -192,7 +208,7 @@ func (s *session) assign(ctx context.Context, cl *kgo.Client, partitions []int32
 			s.mu.Lock()
 			s.fatal = errors.Join(s.fatal, err)
 			s.mu.Unlock()
-			s.notify()
+			s.w.Wake()
 		}
 	}()
 }
@@ -212,23 +228,28 @@ func (s *session) owned(a *assignment) bool {
 	return s.assigned[a.partition] == a
 }
 
-func (s *session) notify() {
-	select {
-	case s.kick <- struct{}{}:
-	default:
-	}
-}
+// endsInterval is how often the end of the input is asked for by stages other
+// than the root, for their lag alone.
+const endsInterval = 2 * time.Second
 
-// watchEnds asks how long the input is, for the frontier of a root stage.
+// watchEnds asks how long the input is: for the lag, for the frontier of a root
+// stage, and to notice that Kafka does not answer.
 func (s *session) watchEnds(ctx context.Context) {
 	defer s.bg.Done()
-	tick := time.NewTicker(frontierInterval / 2)
+	interval := endsInterval
+	if s.w.stage.Root {
+		interval = frontierInterval
+	}
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		asked := time.Now()
+		if s.w.stage.Root {
+			s.observeClock(ctx)
+		}
+		asked := s.w.clock.now()
 		offsets, err := s.adm.ListEndOffsets(ctx, s.w.stage.Input)
 		if err == nil && offsets.Error() == nil {
-			e := &inputEnds{asked: asked, ends: map[int32]int64{}}
+			e := &inputEnds{asked: asked, at: time.Now(), ends: map[int32]int64{}}
 			offsets.Each(func(o kadm.ListedOffset) { e.ends[o.Partition] = o.Offset })
 			s.ends.Store(e)
 		}
@@ -238,4 +259,22 @@ func (s *session) watchEnds(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// observeClock asks when the newest marker was written, by its broker's clock
+// where its topic has LogAppendTime.
+func (s *session) observeClock(ctx context.Context) {
+	if len(s.w.stage.FrontierTo) == 0 {
+		s.w.clock.observe(time.Now())
+		return
+	}
+	newest, err := s.adm.ListMaxTimestampOffsets(ctx, s.w.stage.FrontierTo[0])
+	if err != nil {
+		return // asked again soon; the frontier stands meanwhile
+	}
+	newest.Each(func(o kadm.ListedOffset) {
+		if o.Err == nil && o.Timestamp > 0 {
+			s.w.clock.observe(time.UnixMilli(o.Timestamp))
+		}
+	})
 }

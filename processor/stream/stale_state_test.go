@@ -124,7 +124,7 @@ func TestChangelogEndsWhereStateDoes(t *testing.T) {
 	c.totals(want)
 	stop()
 	w, stop := c.start(countStage(nil), "count", dir) // reads to the very end
-	await(t, "the restore", func() bool { return w.Status().Ready && w.Status().Tasks == partitions })
+	await(t, "the restore", func() bool { return w.Status().Ready && len(w.Status().Tasks) == partitions })
 	stop()
 	c.emptyTopic(stream.ChangelogTopic("count", "totals"))
 	c.start(countStage(nil), "count", dir)

@@ -91,6 +91,9 @@ type Context interface {
 	GetTimer(key []byte) (time.Time, error)
 	// DeleteTimer deletes the timer of that key, if there is one.
 	DeleteTimer(key []byte)
+	// Late counts events that came too late to change what they belong to, for
+	// the stage's metrics.
+	Late(events int)
 	// AfterCommit calls f once the transaction has been committed, and not at
 	// all when it is aborted.
 	AfterCommit(f func())

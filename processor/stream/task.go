@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,6 +25,9 @@ type taskRunner struct {
 	timers    map[string]int64 // open changes: due in micros, 0 deletes
 	after     []func()
 	touched   bool
+	openLate  int64 // events of the open transaction that came too late
+
+	late, deadLetters int64 // since the assignment, for the status
 
 	clock     taskClock // in the open transaction
 	committed taskClock // as of the last commit
@@ -77,6 +81,7 @@ func (t *taskRunner) renew() (err error) {
 	clear(t.timers)
 	t.after = nil
 	t.touched = false
+	t.openLate = 0
 	t.dueKnown = false
 	task, err := t.s.w.stage.NewTask(t.partition)
 	if err != nil {
@@ -170,6 +175,12 @@ func (t *taskRunner) DeleteTimer(key []byte) {
 func (t *taskRunner) AfterCommit(f func()) {
 	t.touch()
 	t.after = append(t.after, f)
+}
+
+// Late implements Context.
+func (t *taskRunner) Late(events int) {
+	t.touch()
+	t.openLate += int64(events)
 }
 
 // timersPerRound bounds how many due timers are held in memory at once.
@@ -284,6 +295,12 @@ func (t *taskRunner) collect(b *batch, now time.Time) {
 	}
 	t.dueKnown = false
 	t.touched = false
+	if t.openLate > 0 {
+		t.late += t.openLate
+		t.s.w.metrics.late.WithLabelValues(strconv.Itoa(int(t.partition))).Add(float64(t.openLate))
+		t.s.w.update(func(st *Status) { st.Late += t.openLate })
+		t.openLate = 0
+	}
 }
 
 // Get implements Store.

@@ -32,18 +32,21 @@ func (s *session) complete() (err error) {
 	for _, t := range s.tasks {
 		micro := t.clock.sources.micro()
 		if s.w.stage.Root {
-			micro = rootFrontier(ends, t.partition, t.clock.position, t.clock.lastMicro)
+			micro = rootFrontier(ends, t.partition, t.clock.position, t.clock.lastMicro, s.w.allowance.Load())
 		}
+		s.doing.enter(phaseTimers, t.partition)
 		if err := t.advance(micro); err != nil {
 			return err
 		}
 	}
 	for _, t := range s.touched {
+		s.doing.enter(phaseFlushing, t.partition)
 		if err := t.task.Flush(t); err != nil {
 			return fmt.Errorf("flushing %s partition %d: %w", s.w.stage.Name, t.partition, err)
 		}
 	}
 	for _, t := range s.touched {
+		s.doing.enter(phaseProducing, t.partition)
 		t.produceChangelogs()
 	}
 	if time.Since(s.lastMarker) >= frontierInterval {
@@ -60,7 +63,8 @@ func (s *session) produceMarkers() {
 			m.frontiers = append(m.frontiers, taskFrontier{t.partition, t.frontier})
 		}
 	}
-	if len(m.frontiers) == 0 {
+	// A root's marker that says nothing yet still shows the brokers' time.
+	if len(m.frontiers) == 0 && !s.w.stage.Root {
 		return
 	}
 	value := m.encode()
@@ -87,7 +91,7 @@ func (s *session) produce(rec *kgo.Record, partition int32, acked func(*kgo.Reco
 		}
 	}
 	rec.Partition = partition
-	s.cl.Produce(context.Background(), rec, func(rec *kgo.Record, err error) {
+	s.cl.Produce(s.hard, rec, func(rec *kgo.Record, err error) {
 		if err != nil {
 			s.setProduceErr(fmt.Errorf("producing to %s: %w", rec.Topic, err))
 		} else if acked != nil {
@@ -116,7 +120,7 @@ func (s *session) partitionsOf(topic string) (int32, error) {
 	if n := s.partitions[topic]; n > 0 {
 		return n, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	ctx, cancel := context.WithTimeout(s.hard, endTimeout)
 	defer cancel()
 	details, err := s.adm.ListTopics(ctx, topic)
 	if err != nil {
@@ -133,9 +137,10 @@ func (s *session) partitionsOf(topic string) (int32, error) {
 // end commits or aborts the open transaction. An error means that its fate is
 // unknown, or that the client can't go on: the session must end.
 func (s *session) end(commit bool) (committed bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	ctx, cancel := context.WithTimeout(s.hard, endTimeout)
 	defer cancel()
 	start := time.Now()
+	s.doing.enter(phaseEnding, -1)
 	if commit {
 		if err := s.cl.Flush(ctx); err != nil {
 			return false, fmt.Errorf("flushing transaction: %w", err)
@@ -200,7 +205,8 @@ func (s *session) fence(req *kmsg.TxnOffsetCommitRequest) error {
 func (s *session) committed() error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	now := time.Now()
+	s.doing.enter(phaseApplying, -1)
+	now := s.w.cfg.Clock()
 	var b batch
 	var after []func()
 	for _, t := range s.touched {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -36,6 +37,24 @@ type WorkerConfig struct {
 	// InstanceID makes the group member static: a restart within the session
 	// timeout moves no partitions. Optional.
 	InstanceID string
+	// Protocol is how the group agrees on who reads what; the default is
+	// kafka.Classic.
+	Protocol kafka.Protocol
+	// SessionTimeout is how long a member may be silent before its partitions
+	// go to others, TransactionTimeout how long what a dead worker left open
+	// holds up those who read after it. Together they bound a failover. Default
+	// 10 s each. With kafka.Consumer the broker decides on the session.
+	SessionTimeout, TransactionTimeout time.Duration
+	// MinFreeBytes is the space that must be free on the state's disk: with less
+	// the stage stops until there is room again. Default 64 MiB.
+	MinFreeBytes int64
+	// StuckAfter is how long the worker may stand at one point before Status
+	// says so. Default 30 s.
+	StuckAfter time.Duration
+	// Clock tells the time of day where that matters: to judge the age of state
+	// on disk, and for Ticker. The arrival frontier runs on the brokers' time.
+	// Default time.Now.
+	Clock func() time.Time
 	// ChangelogRetention is the delete.retention.ms of the changelogs; state
 	// older than half of it is rebuilt. Default 7 days.
 	ChangelogRetention time.Duration
@@ -52,10 +71,18 @@ type Worker struct {
 	topicIDs map[string][16]byte
 	log      *slog.Logger
 	metrics  *metrics
-	wake     chan struct{}
+	wake     waker
+	clock    brokerClock
+	disk     *diskSpace // nil: nothing is kept on disk
+
+	// allowance is how far an idle partition's frontier stays behind the time
+	// that its end was asked for, in microseconds. It grows where a broker's
+	// clock turns out to be further behind.
+	allowance atomic.Int64
 
 	mu     sync.Mutex
 	status Status
+	stuck  string // what the loop stands at, empty while it moves
 }
 
 // NewWorker checks the configuration and opens the state on disk.
@@ -75,6 +102,15 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	if cfg.ChangelogRetention <= 0 {
 		cfg.ChangelogRetention = 7 * 24 * time.Hour
 	}
+	if cfg.MinFreeBytes <= 0 {
+		cfg.MinFreeBytes = 64 << 20
+	}
+	if cfg.StuckAfter <= 0 {
+		cfg.StuckAfter = 30 * time.Second
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -82,19 +118,23 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		cfg:   cfg,
 		stage: cfg.Stage,
 		log:   cfg.Logger.With("stage", cfg.Stage.Name),
-		wake:  make(chan struct{}, 1),
 	}
 	if len(cfg.Stage.Stores) > 0 {
 		w.stores = append([]string{engineStore}, cfg.Stage.Stores...)
 	}
 	w.status = Status{Stage: cfg.Stage.Name, Detail: "starting"}
-	w.metrics = newMetrics(cfg.Registerer, w)
-	var err error
+	w.allowance.Store(idleAllowance.Microseconds())
 	if cfg.StateDir == "" || len(w.stores) == 0 {
 		w.db = newMemoryDatabase()
-	} else if w.db, err = openPebble(vfs.Default, filepath.Join(cfg.StateDir, cfg.Stage.Name), cfg.CacheBytes, w.log); err != nil {
-		return nil, err
+	} else {
+		dir := filepath.Join(cfg.StateDir, cfg.Stage.Name)
+		db, err := openPebble(vfs.Default, dir, cfg.CacheBytes, w.log)
+		if err != nil {
+			return nil, err
+		}
+		w.db, w.disk = db, &diskSpace{dir: dir, least: uint64(cfg.MinFreeBytes)}
 	}
+	w.metrics = newMetrics(cfg.Registerer, w)
 	return w, nil
 }
 
@@ -123,7 +163,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		wait := pause.NextBackOff()
 		w.log.Error("session failed", "error", err, "again_in", wait)
 		w.metrics.sessionFailures.Inc()
-		w.setError(err)
+		w.setError("the session has failed and begins anew", err)
 		if err := w.db.repair(); err != nil {
 			return err
 		}
@@ -136,50 +176,32 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // Wake makes the worker call Tick of its tasks soon.
-func (w *Worker) Wake() {
-	select {
-	case w.wake <- struct{}{}:
-	default: // one is waiting already
+func (w *Worker) Wake() { w.wake.wake() }
+
+// waker interrupts a wait, or the one that comes next.
+type waker struct {
+	mu      sync.Mutex
+	pending bool
+	cancel  context.CancelFunc // of the wait under way
+}
+
+func (k *waker) wake() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cancel == nil {
+		k.pending = true
+		return
 	}
+	k.cancel()
 }
 
-// Status is a worker's state of the moment.
-type Status struct {
-	Stage string `json:"stage"`
-	// Ready: every assigned task is restored and commits succeed.
-	Ready     bool  `json:"ready"`
-	Tasks     int   `json:"tasks"`
-	Restoring int   `json:"restoring"`
-	Lag       int64 `json:"lag_records"`
-	// Frontier is the least arrival frontier of the tasks; zero while unknown.
-	Frontier    time.Time `json:"frontier"`
-	Commits     int64     `json:"commits"`
-	Aborts      int64     `json:"aborts"`
-	DeadLetters int64     `json:"dead_letters"`
-	// Detail says in words what the worker does or why it is not ready.
-	Detail    string    `json:"detail,omitempty"`
-	LastError string    `json:"last_error,omitempty"`
-	ErrorAt   time.Time `json:"error_at,omitzero"`
-}
-
-// Status returns the worker's state.
-func (w *Worker) Status() Status {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.status
-}
-
-func (w *Worker) update(f func(*Status)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	f(&w.status)
-}
-
-func (w *Worker) setError(err error) {
-	w.update(func(s *Status) {
-		s.Ready = false
-		s.Detail = "waiting to try again"
-		s.LastError = err.Error()
-		s.ErrorAt = time.Now()
-	})
+// interrupts makes the waker call cancel; nil ends the wait.
+func (k *waker) interrupts(cancel context.CancelFunc) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cancel = cancel
+	if cancel != nil && k.pending {
+		k.pending = false
+		cancel()
+	}
 }

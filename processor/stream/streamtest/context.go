@@ -55,6 +55,7 @@ func (c driverContext) DeleteTimer(key []byte) {
 	c.d.timers.open[string(key)] = 0
 }
 
+func (c driverContext) Late(events int) { c.d.openLate += events }
 func (c driverContext) AfterCommit(f func()) {
 	c.d.touched = true
 	c.d.after = append(c.d.after, f)

@@ -32,6 +32,8 @@ type Driver struct {
 	// Out holds the records of committed transactions, in order. ProduceTo
 	// sets Partition; Produce leaves it -1.
 	Out []*kgo.Record
+	// Late counts the events that committed transactions found too late.
+	Late int
 
 	stage     stream.Stage
 	partition int32
@@ -41,11 +43,12 @@ type Driver struct {
 	failNext  bool
 
 	// The open transaction.
-	touched bool
-	records []*kgo.Record // given to the task
-	pending []*kgo.Record // produced
-	after   []func()
-	poison  map[int64]error // records set aside, by offset
+	touched  bool
+	records  []*kgo.Record // given to the task
+	pending  []*kgo.Record // produced
+	after    []func()
+	openLate int
+	poison   map[int64]error // records set aside, by offset
 
 	clock, committed clock
 }
@@ -153,6 +156,8 @@ func (d *Driver) Commit() error {
 	}
 	d.timers.commit()
 	d.Out = append(d.Out, d.pending...)
+	d.Late += d.openLate
+	d.openLate = 0
 	after := d.after
 	clear(d.poison)
 	d.forget()
@@ -214,7 +219,7 @@ func (d *Driver) complete() error {
 
 func (d *Driver) forget() {
 	d.touched = false
-	d.records, d.pending, d.after = nil, nil, nil
+	d.records, d.pending, d.after, d.openLate = nil, nil, nil, 0
 }
 
 // Take returns the committed records of a topic and forgets them.

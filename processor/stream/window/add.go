@@ -24,6 +24,9 @@ func (w *Windows[E, A]) Add(ctx stream.Context, key []byte, at, arrived time.Tim
 		a = max(a, f.UnixMicro())
 	}
 	start, mark, late, counted := w.shape.place(micro, a, w.retention)
+	if late {
+		ctx.Late(1)
+	}
 	if late && w.cfg.Late != nil {
 		l := Late[E]{Key: key, At: toTime(micro), Arrived: arrived, Event: e, Counted: counted}
 		if err := w.cfg.Late(ctx, l); err != nil {
