@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/internal/kafka"
@@ -87,4 +88,17 @@ func (c *cluster) records(topic string) (rs []*kgo.Record) {
 		})
 	}
 	return rs
+}
+
+// newClusterOf starts a cluster of several brokers.
+func newClusterOf(t *testing.T, brokers int) *cluster {
+	t.Helper()
+	k, err := kfake.NewCluster(kfake.NumBrokers(brokers), kfake.GroupMinSessionTimeout(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	c := &cluster{t, kafka.Config{Brokers: k.ListenAddrs()}, k}
+	c.createTopics()
+	return c
 }
