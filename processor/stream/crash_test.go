@@ -3,6 +3,8 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -24,7 +26,9 @@ const (
 	envBrokers = "STREAM_TEST_BROKERS"
 	envDir     = "STREAM_TEST_DIR"
 	envID      = "STREAM_TEST_ID"
+	envStatic  = "STREAM_TEST_INSTANCE"
 	envName    = "STREAM_TEST_NAME"
+	envDelay   = "STREAM_TEST_DELAY"
 )
 
 // TestWorkerProcess is the worker of [process]; by itself it does nothing.
@@ -34,11 +38,16 @@ func TestWorkerProcess(t *testing.T) {
 	}
 	stage := countStage(nil)
 	if name := os.Getenv(envName); name != "" {
-		stage = tallyStage(name)
+		delay, err := time.ParseDuration(os.Getenv(envDelay))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stage = tallyStage(name, delay)
 	}
 	w, err := stream.NewWorker(stream.WorkerConfig{
 		Stage: stage, Kafka: kafka.Config{Brokers: strings.Split(os.Getenv(envBrokers), ",")},
-		TransactionalID: os.Getenv(envID), InstanceID: "same", StateDir: os.Getenv(envDir), CommitInterval: 20 * time.Millisecond,
+		TransactionalID: os.Getenv(envID), InstanceID: os.Getenv(envStatic), StateDir: os.Getenv(envDir), CommitInterval: 20 * time.Millisecond,
+		Logger: slog.New(slog.NewTextHandler(os.Stdout, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,11 +60,12 @@ func TestWorkerProcess(t *testing.T) {
 }
 
 // process starts a worker in a process of its own, which is killed at the end
-// of the test.
-func process(t *testing.T, brokers []string, env ...string) *exec.Cmd {
+// of the test. Its log goes to log.
+func process(t *testing.T, brokers []string, log io.Writer, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWorkerProcess$", "-test.timeout=5m")
 	cmd.Env = append(append(os.Environ(), envBrokers+"="+strings.Join(brokers, ",")), env...)
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +111,7 @@ func crashAtCommit(t *testing.T, done bool) {
 		})
 		return nil, errors.New("gone"), true
 	})
-	worker <- process(t, c.cfg.Brokers, envDir+"="+dir, envID+"=count")
+	worker <- process(t, c.cfg.Brokers, &lockedBuffer{}, envDir+"="+dir, envID+"=count", envStatic+"=same")
 	list, want := keys(1000, 50)
 	total := uint64(0)
 	for running := true; running; total++ {

@@ -29,7 +29,8 @@ func (y *tally) out() string { return y.name + "-out" }
 
 type tallyTask struct {
 	splitTask
-	out string
+	out   string
+	delay time.Duration // of timers, from a key's first record
 }
 
 func (y tallyTask) Process(ctx stream.Context, rec *kgo.Record) error {
@@ -42,7 +43,7 @@ func (y tallyTask) Process(ctx stream.Context, rec *kgo.Record) error {
 	if old != nil {
 		n += binary.BigEndian.Uint64(old)
 	} else {
-		ctx.SetTimer(rec.Key, rec.Timestamp)
+		ctx.SetTimer(rec.Key, rec.Timestamp.Add(y.delay))
 	}
 	v := binary.BigEndian.AppendUint64(nil, n)
 	s.Put(rec.Key, v)
@@ -55,9 +56,9 @@ func (y tallyTask) Timer(ctx stream.Context, key []byte, _ time.Time) error {
 	return nil
 }
 
-func tallyStage(name string) stream.Stage {
+func tallyStage(name string, delay time.Duration) stream.Stage {
 	return stream.Stage{Name: name, Input: name + "-in", Root: true, Stores: []string{"n"},
-		NewTask: func(int32) (stream.Task, error) { return tallyTask{out: name + "-out"}, nil }}
+		NewTask: func(int32) (stream.Task, error) { return tallyTask{out: name + "-out", delay: delay}, nil }}
 }
 
 // brokersOf are the kinds of broker that the group tests run on.
