@@ -87,6 +87,10 @@ func (s *session) work(ctx context.Context) error {
 		cause = s.tick()
 	}
 	now := time.Now()
+	if cause == nil && !s.inTxn && s.w.stage.Root && now.Sub(s.advanced) >= frontierInterval {
+		// Nothing comes to an idle input that would open a transaction: a timer does.
+		cause = s.advance()
+	}
 	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction)
 	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= frontierInterval && len(s.tasks) > 0 &&
 		(s.markers || len(s.w.stage.FrontierTo) > 0) {

@@ -72,6 +72,7 @@ type session struct {
 	touched    []*taskRunner
 	markers    bool // markers were read since the last commit
 	lastMarker time.Time
+	advanced   time.Time // when frontiers were last looked at
 	poison     map[int32]map[int64]error
 	failures   int // aborts in a row
 	reported   time.Time

@@ -27,17 +27,9 @@ func (s *session) begin() {
 // complete adds to the transaction what belongs at its end: timers that are
 // due, aggregates, changelogs and frontier markers.
 func (s *session) complete() (err error) {
-	defer recovered(&err, func() string { return "timer or flush" })
-	ends := s.ends.Load()
-	for _, t := range s.tasks {
-		micro := t.clock.sources.micro()
-		if s.w.stage.Root {
-			micro = rootFrontier(ends, t.partition, t.clock.position, t.clock.lastMicro, s.w.allowance.Load())
-		}
-		s.doing.enter(phaseTimers, t.partition)
-		if err := t.advance(micro); err != nil {
-			return err
-		}
+	defer recovered(&err, func() string { return "flush" })
+	if err := s.advance(); err != nil {
+		return err
 	}
 	for _, t := range s.touched {
 		s.doing.enter(phaseFlushing, t.partition)
@@ -52,6 +44,24 @@ func (s *session) complete() (err error) {
 	if time.Since(s.lastMarker) >= frontierInterval {
 		s.lastMarker = time.Now()
 		s.produceMarkers()
+	}
+	return nil
+}
+
+// advance moves the frontier of each task and fires the timers that are due.
+func (s *session) advance() (err error) {
+	defer recovered(&err, func() string { return "timer" })
+	s.advanced = time.Now()
+	ends := s.ends.Load()
+	for _, t := range s.tasks {
+		micro := t.clock.sources.micro()
+		if s.w.stage.Root {
+			micro = rootFrontier(ends, t.partition, t.clock.position, t.clock.lastMicro, s.w.allowance.Load())
+		}
+		s.doing.enter(phaseTimers, t.partition)
+		if err := t.advance(micro); err != nil {
+			return err
+		}
 	}
 	return nil
 }
