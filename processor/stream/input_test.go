@@ -180,3 +180,12 @@ func TestIdlePartitions(t *testing.T) {
 	first := w.Status().Frontier
 	await(t, "the frontier to move on", func() bool { return w.Status().Frontier.After(first.Add(time.Second)) })
 }
+
+// A root stage that nothing comes to any more fires its timers all the same.
+func TestTimersOfAnIdleRoot(t *testing.T) {
+	t.Parallel()
+	y := newTally(t, brokersOf["kfake"](t))
+	y.startWorker(stream.WorkerConfig{Stage: tallyStage(y.name, time.Second), TransactionalID: "root"})
+	y.produce(y.in(), "only")
+	y.check(map[string]uint64{"only": 1})
+}
