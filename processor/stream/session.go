@@ -106,16 +106,17 @@ func (w *Worker) runSession(ctx context.Context) (err error) {
 		partitions: map[string]int32{}, poison: map[int32]map[int64]error{},
 	}
 	dropped := func(_ context.Context, _ *kgo.Client, m map[string][]int32) { s.unassign(m[w.stage.Input]) }
-	s.gs, err = kafka.NewTransactional(w.cfg.Kafka, kafka.TxnConfig{
+	txn := kafka.TxnConfig{
 		Group: w.stage.Name, Topic: w.stage.Input,
 		TransactionalID: w.cfg.TransactionalID, InstanceID: w.cfg.InstanceID, Protocol: w.cfg.Protocol,
 		SessionTimeout: w.cfg.SessionTimeout, TransactionTimeout: w.cfg.TransactionTimeout,
 		OnAssigned: func(_ context.Context, cl *kgo.Client, m map[string][]int32) { s.assign(ctx, cl, m[w.stage.Input]) },
 		OnRevoked:  dropped, OnLost: dropped,
 		Logger: w.log,
-		// With the control records in sight, positions reach the very end of
-		// the input: lag is exact, and a waiter for an end offset sees it.
-	}, kgo.KeepControlRecords())
+	}
+	// With the control records in sight, positions reach the very end of the
+	// input: lag is exact, and a waiter for an end offset sees it.
+	s.gs, err = kafka.NewTransactional(w.cfg.Kafka, txn, kgo.KeepControlRecords())
 	if err != nil {
 		return err
 	}
@@ -123,8 +124,10 @@ func (w *Worker) runSession(ctx context.Context) (err error) {
 	s.adm = kadm.NewClient(s.cl)
 	defer func() {
 		cancel()
+		member, _ := s.cl.GroupMetadata()
 		s.gs.Close()
 		s.bg.Wait()
+		s.release(txn, member)
 	}()
 	if err := kafka.CheckVersion(ctx, s.cl); err != nil {
 		return err
@@ -147,6 +150,15 @@ func (w *Worker) runSession(ctx context.Context) (err error) {
 	go s.watchEnds(ctx)
 	go s.watch(ctx)
 	return s.loop(ctx)
+}
+
+// release lets the broker give this worker's place in the group back to it.
+func (s *session) release(txn kafka.TxnConfig, member string) {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout/4)
+	defer cancel()
+	if err := kafka.ReleaseInstance(ctx, s.w.cfg.Kafka, txn, member); err != nil {
+		s.w.log.Warn("the next session may wait for this one's session timeout", "error", err)
+	}
 }
 
 // lookUpTopics learns the partition counts of outputs known by name and the
