@@ -27,19 +27,33 @@ func eachGroup(t *testing.T, f func(t *testing.T, y *tally, protocol kafka.Proto
 // member is a worker with an identity, state and metrics of its own.
 type member struct {
 	*stream.Worker
-	id   string
-	dir  string
-	reg  *prometheus.Registry
-	stop func()
+	id     string
+	static bool
+	dir    string
+	reg    *prometheus.Registry
+	stop   func()
 }
 
 func (y *tally) member(m *member, protocol kafka.Protocol) *member {
 	y.t.Helper()
 	m.reg = prometheus.NewRegistry()
+	instance := ""
+	if m.static {
+		instance = m.id
+	}
 	m.Worker, m.stop = y.startWorker(stream.WorkerConfig{
-		Stage: tallyStage(y.name, 0), TransactionalID: y.name + m.id, InstanceID: m.id, StateDir: m.dir, Protocol: protocol, Registerer: m.reg,
+		Stage: tallyStage(y.name, 0), TransactionalID: y.name + m.id, InstanceID: instance, StateDir: m.dir, Protocol: protocol, Registerer: m.reg,
 	})
 	return m
+}
+
+// tasks lists the partitions of a member's tasks.
+func (m *member) tasks() string {
+	var list []int32
+	for _, t := range m.Status().Tasks {
+		list = append(list, t.Partition)
+	}
+	return fmt.Sprint(list)
 }
 
 func (m *member) restored(t *testing.T) float64 {
@@ -53,10 +67,10 @@ func settled(members ...*member) func() bool {
 		sum := 0
 		for _, m := range members {
 			s := m.Status()
-			if !s.Ready || s.Tasks == 0 {
+			if !s.Ready || len(s.Tasks) == 0 {
 				return false
 			}
-			sum += s.Tasks
+			sum += len(s.Tasks)
 		}
 		return sum == partitions
 	}
@@ -66,11 +80,13 @@ func settled(members ...*member) func() bool {
 // removed from the group: its tasks move at once, not after a timeout.
 func TestScaling(t *testing.T) {
 	eachGroup(t, func(t *testing.T, y *tally, protocol kafka.Protocol) {
-		a := y.member(&member{id: "a", dir: t.TempDir()}, protocol)
+		// kfake can't remove a static member of the new protocol.
+		static := y.fake == nil || protocol == kafka.Classic
+		join := func(id string) *member { return y.member(&member{id: id, static: static, dir: t.TempDir()}, protocol) }
+		a := join("a")
 		stopLoad := y.load()
 		await(t, "one worker", settled(a))
-		b := y.member(&member{id: "b", dir: t.TempDir()}, protocol)
-		c := y.member(&member{id: "c", dir: t.TempDir()}, protocol)
+		b, c := join("b"), join("c")
 		await(t, "three workers", settled(a, b, c))
 		var commits int64
 		for _, m := range []*member{a, b, c} {
@@ -88,7 +104,7 @@ func TestScaling(t *testing.T) {
 		if err == nil {
 			err = left.Error()
 		}
-		if err != nil {
+		if err != nil && static {
 			t.Fatal(err)
 		}
 		await(t, "one worker again", settled(a))
@@ -105,7 +121,7 @@ func TestRollingRestart(t *testing.T) {
 	eachGroup(t, func(t *testing.T, y *tally, protocol kafka.Protocol) {
 		var members []*member
 		for _, id := range []string{"a", "b", "c"} {
-			members = append(members, y.member(&member{id: id, dir: t.TempDir()}, protocol))
+			members = append(members, y.member(&member{id: id, static: true, dir: t.TempDir()}, protocol))
 		}
 		await(t, "three workers", settled(members...))
 		stopLoad := y.load()
@@ -113,9 +129,10 @@ func TestRollingRestart(t *testing.T) {
 			commits := m.Status().Commits
 			await(t, "commits", func() bool { return m.Status().Commits > commits+5 })
 		}
-		var tasks, restored []float64
+		var tasks []string
+		var restored []float64
 		for _, m := range members {
-			tasks, restored = append(tasks, float64(m.Status().Tasks)), append(restored, m.restored(t))
+			tasks, restored = append(tasks, m.tasks()), append(restored, m.restored(t))
 		}
 		for i, m := range members {
 			m.stop()
@@ -123,8 +140,8 @@ func TestRollingRestart(t *testing.T) {
 			restored[i] = 0
 			await(t, "the restarted worker", func() bool { s := m.Status(); return s.Ready && s.Commits > 5 })
 			for j, m := range members {
-				if n := float64(m.Status().Tasks); n != tasks[j] {
-					t.Errorf("%s has %v tasks after the restart of %s, not %v", m.id, n, members[i].id, tasks[j])
+				if now := m.tasks(); now != tasks[j] {
+					t.Errorf("%s has tasks %s after the restart of %s, before %s", m.id, now, members[i].id, tasks[j])
 				}
 				if n := m.restored(t); n != restored[j] {
 					t.Errorf("%s restored %v records when %s restarted", m.id, n-restored[j], members[i].id)
