@@ -40,7 +40,7 @@ func TestForeignStateIsSetAside(t *testing.T) {
 		"it is ahead of its changelog":           func(p *stream.Position) bool { p.Move(1000); return true },
 		"its last record is not the changelog's": func(p *stream.Position) bool { p.SetCRC(1); return true },
 		"it is older than deletions are kept":    func(p *stream.Position) bool { p.Age(4 * 24 * time.Hour); return true },
-		"it comes from the future":               func(p *stream.Position) bool { p.Age(-2 * time.Hour); return true },
+		"it comes from the future":               func(p *stream.Position) bool { p.Age(-2 * 24 * time.Hour); return true },
 		"is malformed":                           func(*stream.Position) bool { return false },
 	} {
 		t.Run(because, func(t *testing.T) {
