@@ -115,7 +115,11 @@ func runEngine(t *testing.T, w *world, s script, restarts []int, dir string) ([]
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	topics := []string{"in", "out", "dead", stream.ChangelogTopic("scripted", "engine"), stream.ChangelogTopic("scripted", "state")}
+	brokersTime := "LogAppendTime" // the engine insists; this Kafka keeps the script's all the same
+	if _, err := adm.CreateTopic(t.Context(), 1, 1, map[string]*string{"message.timestamp.type": &brokersTime}, "in"); err != nil {
+		t.Fatal(err)
+	}
+	topics := []string{"out", "dead", stream.ChangelogTopic("scripted", "engine"), stream.ChangelogTopic("scripted", "state")}
 	if rs, err := adm.CreateTopics(t.Context(), 1, 1, nil, topics...); err != nil || rs.Error() != nil {
 		t.Fatal(err, rs.Error())
 	}
