@@ -1,16 +1,3 @@
-// Package stream is an exactly-once stream engine on Kafka: keyed state with
-// changelogs, durable timers, and consume-process-produce in transactions.
-//
-// A [Stage] reads one topic. Its partitions are spread over the members of a
-// consumer group; each assigned partition is a [Task] with state of its own.
-// Everything a task does between two commits (records produced, state written,
-// timers set) becomes visible together with the input offsets, or not at all.
-//
-// There are two clocks, and both are in the data: event time belongs to the
-// stage's own code; arrival time is when a record entered the first topic of
-// the chain (its log append time). The engine tracks how far arrival time has
-// advanced, the arrival frontier, and fires timers on it. It is never the wall
-// clock, so that deriving again gives the same answer.
 package stream
 
 import (

@@ -13,14 +13,12 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/posthorn/posthorn/internal/kafka"
 )
 
 // WorkerConfig says where and how a worker runs a stage.
 type WorkerConfig struct {
 	Stage Stage
-	Kafka kafka.Config
+	Kafka KafkaConfig
 	// StateDir holds the stage's state on disk, in a folder named after the
 	// stage; empty keeps it in memory, to be restored in full at every start.
 	StateDir string
@@ -100,7 +98,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		cfg.CacheBytes = 256 << 20
 	}
 	if cfg.ChangelogRetention <= 0 {
-		cfg.ChangelogRetention = 7 * 24 * time.Hour
+		cfg.ChangelogRetention = defaultChangelogRetention
 	}
 	if cfg.MinFreeBytes <= 0 {
 		cfg.MinFreeBytes = 64 << 20
