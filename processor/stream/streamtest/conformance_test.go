@@ -115,13 +115,15 @@ func runEngine(t *testing.T, w *world, s script, restarts []int, dir string) ([]
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	brokersTime := "LogAppendTime" // the engine insists; this Kafka keeps the script's all the same
-	if _, err := adm.CreateTopic(t.Context(), 1, 1, map[string]*string{"message.timestamp.type": &brokersTime}, "in"); err != nil {
-		t.Fatal(err)
-	}
-	topics := []string{"out", "dead", stream.ChangelogTopic("scripted", "engine"), stream.ChangelogTopic("scripted", "state")}
-	if rs, err := adm.CreateTopics(t.Context(), 1, 1, nil, topics...); err != nil || rs.Error() != nil {
-		t.Fatal(err, rs.Error())
+	for _, topic := range append(w.stage().Topics(1), stream.Topic{Name: "out"}) {
+		config := map[string]*string{}
+		for k, v := range topic.Config {
+			config[k] = &v
+		}
+		// This Kafka keeps the script's times whatever its topic says.
+		if _, err := adm.CreateTopic(t.Context(), max(1, topic.Partitions), 1, config, topic.Name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	wait := follower(t, cfg)
 	feed := feeder(t, cfg)
