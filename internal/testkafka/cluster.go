@@ -25,6 +25,9 @@ type Options struct {
 	// With 3 or more, topics can have 3 replicas and transactions survive the
 	// loss of a node.
 	Nodes int
+	// Config is added to the nodes' configuration, such as
+	// {"group.consumer.session.timeout.ms": "6000"}.
+	Config map[string]string
 
 	jvm []string
 }
@@ -69,7 +72,7 @@ func startCluster(ctx context.Context, in installation, o Options) (*Cluster, er
 	}
 	for i := range o.Nodes {
 		n := &node{
-			install: in, jvm: o.jvm, dir: filepath.Join(dir, fmt.Sprint(i+1)),
+			install: in, jvm: o.jvm, config: o.Config, dir: filepath.Join(dir, fmt.Sprint(i+1)),
 			id: i + 1, nodes: o.Nodes, voters: strings.Join(voters, ","),
 			port: ports[i], controllerPort: ports[o.Nodes+i],
 		}
@@ -106,6 +109,17 @@ func (c *Cluster) Brokers() []string {
 // them a chance to write anything.
 func (c *Cluster) Kill9(nodes ...int) error {
 	return c.each(nodes, func(n *node) error { return n.stop(syscall.SIGKILL) })
+}
+
+// Pause freezes the given nodes, counted from 1, or all of them: their
+// connections stay open and nobody answers. Resume lets them go on.
+func (c *Cluster) Pause(nodes ...int) error {
+	return c.each(nodes, func(n *node) error { return n.signal(syscall.SIGSTOP) })
+}
+
+// Resume lets nodes go on that were paused.
+func (c *Cluster) Resume(nodes ...int) error {
+	return c.each(nodes, func(n *node) error { return n.signal(syscall.SIGCONT) })
 }
 
 // Restart starts the given nodes, counted from 1, or all of them, on their old

@@ -19,6 +19,7 @@ import (
 type node struct {
 	install              installation
 	jvm                  []string
+	config               map[string]string
 	dir                  string
 	id, nodes            int
 	voters               string
@@ -60,6 +61,7 @@ func (n *node) writeProperties() error {
 	err = serverProperties.Execute(f, map[string]any{
 		"ID": n.id, "Voters": n.voters, "Port": n.port, "ControllerPort": n.controllerPort, "Data": n.data(),
 		"Replicas": min(3, n.nodes), "InSync": min(2, n.nodes),
+		"Config": n.config,
 	})
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", n.properties(), err)
@@ -115,6 +117,16 @@ func (n *node) stop(sig syscall.Signal) error {
 	}
 	<-n.done
 	n.done = nil
+	return nil
+}
+
+func (n *node) signal(sig syscall.Signal) error {
+	if !n.running() {
+		return fmt.Errorf("node %d does not run", n.id)
+	}
+	if err := n.cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("sending %s to node %d: %w", sig, n.id, err)
+	}
 	return nil
 }
 
@@ -180,4 +192,5 @@ num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=33554432
 log.cleaner.backoff.ms=1000
-`))
+{{range $name, $value := .Config}}{{$name}}={{$value}}
+{{end}}`))
