@@ -134,11 +134,11 @@ func (v *verifier) compareEvents(f *facts) []*schemas.Event {
 		})
 		switch {
 		case len(found) == 0 && f.other[id] == nil:
-			v.report.differ(check, "%s %s (%s) of %s is missing", pick.Type, id, describe(pick), pick.OccurredAt)
+			v.report.missing(check, "%s %s (%s) of %s is missing", pick.Type, id, describe(pick), pick.OccurredAt)
 		case len(found) == 0:
 			// A repetition after the cut was processed before the one in it.
 		case len(found) > 1:
-			v.report.differ(check, "%s %s (%s) is there %d times", pick.Type, id, describe(pick), len(found))
+			v.report.surplus(check, "%s %s (%s) is there %d times", pick.Type, id, describe(pick), len(found))
 		default:
 			same := false
 			for _, o := range occurrences {
@@ -158,7 +158,7 @@ func (v *verifier) compareEvents(f *facts) []*schemas.Event {
 		}
 		if f.expected[id] == nil {
 			check.Found += int64(len(found))
-			v.report.differ(check, "%s %s (%s) is unexpected: no webhook holds it", found[0].Type, id, describe(found[0]))
+			v.report.surplus(check, "%s %s (%s) is unexpected: no webhook holds it", found[0].Type, id, describe(found[0]))
 		}
 	}
 	return chosen
@@ -187,7 +187,7 @@ func (v *verifier) compareMessages(f *facts, groups map[messageKey]*derived) {
 			check.Skipped++
 			continue
 		case found == nil:
-			v.report.differ(check, "message %s of recipient %s is missing", k.message, k.recipient)
+			v.report.missing(check, "message %s of recipient %s is missing", k.message, k.recipient)
 		case !equal(d.message, found):
 			v.report.differ(check, "message %s of recipient %s: %s", k.message, k.recipient, diff(d.message, found))
 		}
@@ -205,7 +205,7 @@ func (v *verifier) compareMessages(f *facts, groups map[messageKey]*derived) {
 		sums.add(m)
 		if groups[k] == nil {
 			check.Found++
-			v.report.differ(check, "message %s of recipient %s is unexpected: no event belongs to it", k.message, k.recipient)
+			v.report.surplus(check, "message %s of recipient %s is unexpected: no event belongs to it", k.message, k.recipient)
 		}
 	}
 }

@@ -43,7 +43,11 @@ func (v *verifier) compareRejections(i int) error {
 			continue
 		}
 		if len(g) != len(w) {
-			v.report.differ(check, "webhook %s (%d:%d) index %d was refused %d times, want %d: %s", k.webhook, w[0].Partition, w[0].Offset, k.index, len(g), len(w), w[0].Reason)
+			note := v.report.surplus
+			if len(g) < len(w) {
+				note = v.report.missing
+			}
+			note(check, "webhook %s (%d:%d) index %d was refused %d times, want %d: %s", k.webhook, w[0].Partition, w[0].Offset, k.index, len(g), len(w), w[0].Reason)
 			continue
 		}
 		for j := range w {
@@ -55,7 +59,7 @@ func (v *verifier) compareRejections(i int) error {
 	for k, g := range got {
 		if want[k] == nil {
 			check.Found += int64(len(g))
-			v.report.differ(check, "webhook %s (%d:%d) index %d was refused (%s), but it can be read", k.webhook, g[0].Partition, g[0].Offset, k.index, g[0].Reason)
+			v.report.surplus(check, "webhook %s (%d:%d) index %d was refused (%s), but it can be read", k.webhook, g[0].Partition, g[0].Offset, k.index, g[0].Reason)
 		}
 	}
 	return nil

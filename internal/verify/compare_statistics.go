@@ -83,7 +83,7 @@ func (v *verifier) compareStatistics(i int) error {
 		}
 		check.Expected++
 		if g == nil {
-			v.report.differ(check, "%s is missing", k)
+			v.report.missing(check, "%s is missing", k)
 			continue
 		}
 		check.Found++
@@ -104,7 +104,7 @@ func (v *verifier) compareStatistics(i int) error {
 		// A window may have become empty again, by corrections.
 		if !equal(&g.Counters, &schemas.Counters{}) {
 			check.Found++
-			v.report.differ(check, "%s is unexpected: %s", k, diff(&schemas.Counters{}, &g.Counters))
+			v.report.surplus(check, "%s is unexpected: %s", k, diff(&schemas.Counters{}, &g.Counters))
 		}
 	}
 	return nil

@@ -63,7 +63,7 @@ func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*derived) {
 		}
 		check.Found++
 		if e == nil {
-			v.report.differ(check, "trigger %s of rule %s is unexpected: no message has its key", t.TriggerID, t.Rule)
+			v.report.surplus(check, "trigger %s of rule %s is unexpected: no message has its key", t.TriggerID, t.Rule)
 		} else if problem := e.problem(f, t); problem != "" {
 			v.report.differ(check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, problem)
 		}
@@ -81,12 +81,12 @@ func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*derived) {
 		check.Expected += max(1, n.live+n.expired)
 		switch {
 		case e.verdict == live && n.live == 0:
-			v.report.differ(check, "trigger %s of rule %s for message %s is missing", id, e.rule.Name, e.sample.message.MessageID)
+			v.report.missing(check, "trigger %s of rule %s for message %s is missing", id, e.rule.Name, e.sample.message.MessageID)
 		case e.verdict == expired && n.live+n.expired == 0:
-			v.report.differ(check, "trigger %s of rule %s for message %s is missing: it should be there as expired", id, e.rule.Name, e.sample.message.MessageID)
+			v.report.missing(check, "trigger %s of rule %s for message %s is missing: it should be there as expired", id, e.rule.Name, e.sample.message.MessageID)
 		}
 		if n.live > 1 || n.expired > 1 {
-			v.report.differ(check, "trigger %s of rule %s is there %d times, and %d times as expired", id, e.rule.Name, n.live, n.expired)
+			v.report.surplus(check, "trigger %s of rule %s is there %d times, and %d times as expired", id, e.rule.Name, n.live, n.expired)
 		}
 	}
 }

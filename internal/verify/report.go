@@ -20,6 +20,9 @@ type Check struct {
 	Expected, Found int64
 	// Differences counts rows that are missing, unexpected, doubled or differ.
 	Differences int64
+	// Missing and Surplus count those of the differences that are not there,
+	// and those that are there once too often: doubled or unexpected.
+	Missing, Surplus int64
 	// Skipped counts rows that webhooks after the cut have touched already, or
 	// that no current rule explains.
 	Skipped int64
@@ -57,6 +60,16 @@ func (r *Report) differ(c *Check, format string, args ...any) {
 	if len(r.Details) < maxDetails {
 		r.Details = append(r.Details, c.Name+": "+fmt.Sprintf(format, args...))
 	}
+}
+
+func (r *Report) missing(c *Check, format string, args ...any) {
+	c.Missing++
+	r.differ(c, format, args...)
+}
+
+func (r *Report) surplus(c *Check, format string, args ...any) {
+	c.Surplus++
+	r.differ(c, format, args...)
 }
 
 // forget drops the descriptions of a check's differences.
