@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/processor/campaign"
+	"github.com/posthorn/posthorn/processor/engagement"
+	"github.com/posthorn/posthorn/processor/normalize"
+	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/processor/trigger"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+//go:embed rules.yaml
+var rulesYAML []byte
+
+// secret makes recipient ids; it protects nothing here.
+const secret = "0123456789abcdef0123456789abcdef"
+
+// Sessions and transactions time out soon, for more faults by the minute.
+const (
+	sessionTimeout     = 6 * time.Second
+	transactionTimeout = 6 * time.Second
+)
+
+// workerOrder is what a worker process reads from its standard input, first
+// of all.
+type workerOrder struct {
+	Name     string
+	Protocol kafka.Protocol
+	StateDir string
+	Brokers  []string
+	// Proxies are the addresses through which this worker reaches the brokers.
+	Proxies map[string]string
+}
+
+// runWorker is a worker process: every stage of the pipeline, wired as the
+// product wires them, and the harness's own. It works until it is told to stop
+// or its standard input ends.
+func runWorker() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	in := json.NewDecoder(os.Stdin)
+	var order workerOrder
+	if err := in.Decode(&order); err != nil {
+		return fmt.Errorf("reading orders: %w", err)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})).With("worker", order.Name)
+	cluster := kafka.Config{Brokers: order.Brokers, ClientID: order.Name, Dial: order.dial, Logger: log}
+	reader, err := normalize.NewKafkaReader(cluster)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	rules, err := trigger.Parse("rules.yaml", rulesYAML)
+	if err != nil {
+		return err
+	}
+	serde := schemas.NewLocalSerde()
+	group, ctx := errgroup.WithContext(ctx)
+	for _, stage := range []stream.Stage{
+		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(secret)), Webhooks: reader}),
+		engagement.Stage(engagement.Config{Serde: serde, Rules: rules}),
+		campaign.Stage(campaign.Config{Serde: serde}),
+		absenceStage(serde),
+	} {
+		w, err := stream.NewWorker(stream.WorkerConfig{
+			Stage: stage, Kafka: cluster, StateDir: order.StateDir, CacheBytes: 16 << 20,
+			TransactionalID: transactionalID(stage.Name, order.Name), InstanceID: order.Name,
+			Protocol: order.Protocol, SessionTimeout: sessionTimeout, TransactionTimeout: transactionTimeout,
+			Logger: log,
+		})
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return w.Run(ctx) })
+	}
+	go func() {
+		if _, err := io.Copy(io.Discard, os.Stdin); err == nil {
+			stop() // the harness is gone
+		}
+	}()
+	return group.Wait()
+}
+
+func transactionalID(stage, worker string) string { return stage + "-" + worker }
+
+func (o *workerOrder) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	proxy, ok := o.Proxies[address]
+	if !ok {
+		return nil, errors.New("no proxy for " + address)
+	}
+	return new(net.Dialer).DialContext(ctx, network, proxy)
+}
