@@ -74,10 +74,36 @@ func look(ctx context.Context, client *kadm.Client, topics []Topic) (existing ma
 	return existing, missing, nil
 }
 
+// describeLimit bounds the wait for the last broker to learn of a topic.
+const describeLimit = 10 * time.Second
+
+// describe asks for the topics' settings. Any broker may answer, also one that
+// does not know a new topic yet: it is asked again.
+func describe(ctx context.Context, client *kadm.Client, topics []Topic) (kadm.ResourceConfigs, error) {
+	for began := time.Now(); ; {
+		configs, err := client.DescribeTopicConfigs(ctx, names(topics)...)
+		if err != nil {
+			return nil, fmt.Errorf("describing topics: %w", err)
+		}
+		known := true
+		for _, c := range configs {
+			known = known && !errors.Is(c.Err, kerr.UnknownTopicOrPartition)
+		}
+		if known || time.Since(began) > describeLimit {
+			return configs, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("describing topics: %w", ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 func check(ctx context.Context, client *kadm.Client, topics []Topic, partitions map[string]int) error {
-	configs, err := client.DescribeTopicConfigs(ctx, names(topics)...)
+	configs, err := describe(ctx, client, topics)
 	if err != nil {
-		return fmt.Errorf("describing topics: %w", err)
+		return err
 	}
 	var wrong []error
 	for _, t := range topics {
