@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race bench microbench verify lint vuln generate clean
+.PHONY: help build demo test race chaos bench microbench verify lint vuln generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,16 @@ test: build ## all tests, on a real Apache Kafka and on the embedded one (PACKAG
 race: build ## the tests with the race detector (PACKAGES=./...)
 	bin/posthorn engine
 	$(GO) run ./internal/testkafka/cmd/with-kafka $(GO) test -race -timeout 40m $(PACKAGES)
+
+SEED ?= 1
+# The short run must count fewer faults in its time; the long one is kept.
+CHAOS = -faults 200 -duration 30m -report internal/chaos/reports/$$(date -u +%Y-%m-%d)-seed-$(SEED).md
+ifdef SHORT
+CHAOS = -faults 10 -duration 2m
+endif
+
+chaos: ## break a three-broker cluster and its workers, verify (SEED=1; SHORT=1: 3 minutes)
+	$(GO) run ./internal/chaos -seed $(SEED) $(CHAOS)
 
 # One after the other: each has the machine to itself.
 BENCHES = ./ingest:TestBenchGateway ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages \

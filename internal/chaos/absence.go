@@ -104,6 +104,13 @@ func (t *absenceTask) Process(ctx stream.Context, rec *kgo.Record) error {
 		return fmt.Errorf("decoding event: %w", err)
 	}
 	key, store := absenceKey(&e), ctx.Store(absenceStore)
+	if frontier := schemas.FromTime(ctx.Frontier()); !ctx.Frontier().IsZero() && e.ArrivedAt < frontier {
+		// The frontier promises that this can't be. A timer need not have come
+		// too early for it, so it is told apart.
+		late := binary.BigEndian.AppendUint64(nil, uint64(e.ArrivedAt))
+		late = binary.BigEndian.AppendUint64(late, uint64(frontier))
+		ctx.Produce(&kgo.Record{Topic: absenceTopic, Key: key, Value: late})
+	}
 	value, err := store.Get(key)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 // webhooks say.
 type absenceResult struct {
 	expected, found             int64
+	late                        int64 // events behind the frontier
 	missing, surplus, different int64
 	details                     []string // of the first differences
 }
@@ -82,14 +83,19 @@ func compareAbsences(ctx context.Context, cfg kafka.Config, messages map[string]
 	r := &absenceResult{}
 	seen := map[string]bool{}
 	err := readTopic(ctx, cfg, absenceTopic, func(rec *kgo.Record) error {
+		key, at := string(rec.Key), fmt.Sprintf("%d:%d", rec.Partition, rec.Offset)
+		if len(rec.Value) == 16 {
+			arrived, frontier := binary.BigEndian.Uint64(rec.Value), binary.BigEndian.Uint64(rec.Value[8:])
+			r.differ(&r.late, "event of %q, arrived %s, came %s behind the frontier: %s", key,
+				time.UnixMicro(int64(arrived)).UTC().Format(time.RFC3339Nano), time.Duration(frontier-arrived)*time.Microsecond, at)
+			return nil
+		}
 		r.found++
-		key := string(rec.Key)
 		a := messages[key]
 		if len(rec.Value) != 8 {
 			return fmt.Errorf("absence at offset %d of partition %d has %d bytes, want 8", rec.Offset, rec.Partition, len(rec.Value))
 		}
 		first := int64(binary.BigEndian.Uint64(rec.Value))
-		at := fmt.Sprintf("%d:%d", rec.Partition, rec.Offset)
 		switch {
 		case seen[key]:
 			r.differ(&r.surplus, "absence of %q is there again at %s", key, at)

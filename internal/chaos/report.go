@@ -50,7 +50,7 @@ func writeReport(path string, o options, r *result) error {
 	p("- %d faults struck, %d of them hit work in progress, in %.0f s; the whole run took %.0f s", len(r.struck), r.counted, r.faulted.Seconds(), r.took.Seconds())
 	p("- %s; %.0f events/s", r.load, float64(r.load.events.Load())/r.faulted.Seconds())
 	if r.absence != nil {
-		p("- absence stage: %d expected, %d found, %d missing, %d surplus, %d different", r.absence.expected, r.absence.found, r.absence.missing, r.absence.surplus, r.absence.different)
+		p("- absence stage: %d expected, %d found, %d missing, %d surplus, %d different; %d events came behind the arrival frontier", r.absence.expected, r.absence.found, r.absence.missing, r.absence.surplus, r.absence.different, r.absence.late)
 	}
 	for _, m := range modules("github.com/twmb/franz-go", "github.com/cockroachdb/pebble/v2", "github.com/Shopify/toxiproxy/v2") {
 		p("- %s", m)

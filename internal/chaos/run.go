@@ -104,7 +104,7 @@ func (r *result) different() (n int64) {
 		n = r.verify.Differences()
 	}
 	if r.absence != nil {
-		n += r.absence.missing + r.absence.surplus + r.absence.different
+		n += r.absence.missing + r.absence.surplus + r.absence.different + r.absence.late
 	}
 	return n - r.missing() - r.double()
 }
@@ -255,7 +255,7 @@ func (r *run) check(ctx context.Context, res *result) error {
 		return fmt.Errorf("checking absences: %w", err)
 	}
 	a := res.absence
-	r.logf("absences: %d expected, %d found, %d missing, %d surplus, %d different", a.expected, a.found, a.missing, a.surplus, a.different)
+	r.logf("absences: %d expected, %d found, %d missing, %d surplus, %d different; %d events behind the frontier", a.expected, a.found, a.missing, a.surplus, a.different, a.late)
 	for _, d := range a.details {
 		fmt.Fprintln(r.out, "difference:", d)
 	}

@@ -21,9 +21,9 @@ func (r *run) leads(ctx context.Context, f fault) (hit, error) {
 	if err != nil {
 		return hit{}, err
 	}
-	topics, err := r.watch.adm.ListTopicsWithInternal(ctx)
+	topics, err := r.watch.topics(ctx)
 	if err != nil {
-		return hit{}, fmt.Errorf("listing topics: %w", err)
+		return hit{}, err
 	}
 	led := 0
 	for _, t := range topics {
@@ -109,9 +109,9 @@ func moveLeaders(ctx context.Context, r *run, f fault) (hit, error) {
 	if err != nil {
 		return h, err
 	}
-	topics, err := r.watch.adm.ListTopicsWithInternal(ctx)
+	topics, err := r.watch.topics(ctx)
 	if err != nil {
-		return h, fmt.Errorf("listing topics: %w", err)
+		return h, err
 	}
 	var moves kadm.AlterPartitionAssignmentsReq
 	for _, t := range topics {

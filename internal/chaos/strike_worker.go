@@ -172,6 +172,15 @@ func fillDisk(ctx context.Context, r *run, f fault) (hit, error) {
 		return hit{}, errors.Join(err, w.disk.free())
 	}
 	ok, why := before.inProgress(w.name)
+	if f.Choice%2 == 0 {
+		// A log has its space reserved: to be sure that something fails, the
+		// worker must open its stores.
+		if err := errors.Join(w.kill(), w.launch()); err != nil {
+			return hit{}, errors.Join(err, w.disk.free())
+		}
+		process = w.gone()
+		why += "; killed with its disk full"
+	}
 	if err := wait(ctx, f.Hold); err != nil {
 		return hit{}, errors.Join(err, w.disk.free())
 	}

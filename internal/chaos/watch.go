@@ -213,12 +213,22 @@ func (w *watch) caughtUp(ctx context.Context, limit time.Duration) error {
 	}
 }
 
+// topics describes all topics. Asking for authorized operations passes by the
+// client's cache of metadata, which would show leaders that were.
+func (w *watch) topics(ctx context.Context) (kadm.TopicDetails, error) {
+	topics, err := w.adm.ListTopicsWithInternal(kadm.WithAuthorizedOps(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("listing topics: %w", err)
+	}
+	return topics, nil
+}
+
 // whole waits until every partition has all its replicas in sync, so that the
 // next broker may be hit.
 func (w *watch) whole(ctx context.Context, brokers int, limit time.Duration) error {
 	var last string
 	err := until(ctx, limit, "all replicas in sync", func(ctx context.Context) bool {
-		topics, err := w.adm.ListTopicsWithInternal(kadm.WithAuthorizedOps(ctx))
+		topics, err := w.topics(ctx)
 		if err != nil {
 			last = err.Error()
 			return false
