@@ -99,6 +99,18 @@ type worker struct {
 	wanted  bool          // to run: restarted when it ends by itself
 	mayEnd  bool          // an end by itself is no finding: its disk is full
 	crashes []string
+	off     time.Duration // of its clock
+}
+
+// setClock puts the worker's clock off the true time.
+func (w *worker) setClock(off time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.off = off
+	if w.done == nil {
+		return nil
+	}
+	return json.NewEncoder(w.stdin).Encode(clockOrder{off})
 }
 
 // launch starts the process.
@@ -141,7 +153,7 @@ func (w *worker) start() error {
 	w.cmd, w.stdin, w.done = cmd, stdin, done
 	return json.NewEncoder(stdin).Encode(workerOrder{
 		Name: w.name, Protocol: w.fleet.currentProtocol(), StateDir: w.disk.dir,
-		Brokers: w.fleet.brokers, Proxies: w.proxies.addresses(),
+		Brokers: w.fleet.brokers, Proxies: w.proxies.addresses(), clockOrder: clockOrder{w.off},
 	})
 }
 

@@ -46,6 +46,7 @@ func init() {
 		{"state-deleted", 2, onWorker, false, 0, 500 * ms, deleteState},
 		{"state-stale", 2, onWorker, false, 2 * s, 4 * s, staleState},
 		{"disk-full", 2, onWorker, false, s, 4 * s, fillDisk},
+		{"clock-jump", 3, onWorker, false, 500 * ms, 2 * s, jumpClock},
 		{"connections-cut", 4, onWorker, true, 0, 2 * s, cutConnections},
 		{"connections-slow", 3, onWorker, true, s, 4 * s, delayConnections},
 		{"connections-thin", 2, onWorker, true, s, 4 * s, throttleConnections},

@@ -192,3 +192,31 @@ func fillDisk(ctx context.Context, r *run, f fault) (hit, error) {
 	}
 	return hit{ok, why}, w.disk.free()
 }
+
+// jumpClock sets a worker's clock forward or back; it stays so. Every other
+// time the worker is killed after a while, and judges its state by the new time.
+func jumpClock(ctx context.Context, r *run, f fault) (hit, error) {
+	w := r.worker(f)
+	jumps := []time.Duration{-2 * time.Hour, -time.Hour, -5 * time.Minute, 0, 5 * time.Minute, time.Hour}
+	to := jumps[f.Choice%uint64(len(jumps))]
+	before, err := r.busy(ctx, w.name)
+	if err == nil {
+		err = w.setClock(to)
+	}
+	if err == nil {
+		err = wait(ctx, f.Hold)
+	}
+	if err != nil {
+		return hit{}, err
+	}
+	ok, why := before.inProgress(w.name)
+	h := hit{ok, fmt.Sprintf("clock off by %s; %s", to, why)}
+	if f.Choice/8%2 == 0 {
+		return h, nil
+	}
+	if h, err = r.killed(ctx, w); err != nil {
+		return h, err
+	}
+	h.why = fmt.Sprintf("clock off by %s, then killed; %s", to, h.why)
+	return h, w.launch()
+}

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -46,7 +46,12 @@ type workerOrder struct {
 	Brokers  []string
 	// Proxies are the addresses through which this worker reaches the brokers.
 	Proxies map[string]string
+	clockOrder
 }
+
+// clockOrder sets how far the worker's clock is off; a worker may be told again
+// at any time.
+type clockOrder struct{ ClockOff time.Duration }
 
 // runWorker is a worker process: every stage of the pipeline, wired as the
 // product wires them, and the harness's own. It works until it is told to stop
@@ -71,6 +76,10 @@ func runWorker() error {
 		return err
 	}
 	serde := schemas.NewLocalSerde()
+	var off atomic.Int64
+	off.Store(int64(order.ClockOff))
+	// Without the monotonic reading, as after a jump.
+	clock := func() time.Time { return time.Now().Add(time.Duration(off.Load())).Round(0) }
 	group, ctx := errgroup.WithContext(ctx)
 	for _, stage := range []stream.Stage{
 		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(secret)), Webhooks: reader}),
@@ -81,7 +90,7 @@ func runWorker() error {
 		w, err := stream.NewWorker(stream.WorkerConfig{
 			Stage: stage, Kafka: cluster, StateDir: order.StateDir, CacheBytes: 16 << 20,
 			TransactionalID: transactionalID(stage.Name, order.Name), InstanceID: order.Name,
-			Protocol: order.Protocol, SessionTimeout: sessionTimeout, TransactionTimeout: transactionTimeout,
+			Clock: clock, Protocol: order.Protocol, SessionTimeout: sessionTimeout, TransactionTimeout: transactionTimeout,
 			Logger: log,
 		})
 		if err != nil {
@@ -90,8 +99,10 @@ func runWorker() error {
 		group.Go(func() error { return w.Run(ctx) })
 	}
 	go func() {
-		if _, err := io.Copy(io.Discard, os.Stdin); err == nil {
-			stop() // the harness is gone
+		defer stop() // the harness is gone
+		var o clockOrder
+		for in.Decode(&o) == nil {
+			off.Store(int64(o.ClockOff))
 		}
 	}()
 	return group.Wait()
