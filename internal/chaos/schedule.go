@@ -68,28 +68,28 @@ func (s *schedule) draw() string {
 	return k
 }
 
-// next plans a round: one fault that concerns all workers, or up to three on
+// next plans a round: one fault that concerns all workers, or two to four on
 // different workers and at most one broker.
 func (s *schedule) next() round {
-	size := 1 + s.rng.IntN(3)
+	size := 2 + s.rng.IntN(3)
 	free := s.rng.Perm(workers)
 	broker := false
 	var r round
-	for len(r) < size {
+	var later []string // kinds that do not fit here
+	for tries := 0; len(r) < size && tries < 3*size; tries++ {
 		name := s.draw()
 		k := kindOf(name)
-		if len(r) > 0 && (k.on == onAll || k.on == onBroker && broker || k.on == onWorker && len(free) == 1) {
-			s.deck = append(s.deck, name) // in the next round
-			break
+		if k.on == onAll && len(r) > 0 || k.on == onBroker && broker || k.on == onWorker && len(free) == 0 {
+			later = append(later, name)
+			continue
 		}
 		s.number++
 		f := fault{Number: s.number, Kind: name, Choice: s.rng.Uint64(), After: s.between(0, 1500*time.Millisecond), Hold: s.between(k.least, k.most)}
 		switch k.on {
 		case onWorker:
 			f.Worker, free = free[0]+1, free[1:]
-			f.Broker = s.rng.IntN(brokers + 1)
-			if !k.connections {
-				f.Broker = 0
+			if k.connections {
+				f.Broker = s.rng.IntN(brokers + 1)
 			}
 		case onBroker:
 			f.Broker = s.rng.IntN(brokers) + 1
@@ -100,6 +100,7 @@ func (s *schedule) next() round {
 			break
 		}
 	}
+	s.deck = append(s.deck, later...)
 	return r
 }
 

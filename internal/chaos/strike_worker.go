@@ -174,8 +174,8 @@ func fillDisk(ctx context.Context, r *run, f fault) (hit, error) {
 	ok, why := before.inProgress(w.name)
 	if f.Choice%2 == 0 {
 		// A log has its space reserved: to be sure that something fails, the
-		// worker must open its stores.
-		if err := errors.Join(w.kill(), w.launch()); err != nil {
+		// worker must open its stores. Its death has set some free.
+		if err := errors.Join(w.kill(), w.disk.fill(), w.launch()); err != nil {
 			return hit{}, errors.Join(err, w.disk.free())
 		}
 		process = w.gone()
