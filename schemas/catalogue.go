@@ -18,6 +18,9 @@ type Topic struct {
 	Internal  bool          // for Posthorn alone: may change with any version
 	Compacted bool          // keeps the last record of each key
 	Retention time.Duration // of a topic that is not compacted
+
+	stage, store string // of a changelog
+	shared       bool   // its stage is the same in all generations
 }
 
 const (
@@ -33,12 +36,49 @@ const (
 	tombstoneRetention = 7 * day
 )
 
-// Catalogue lists all topics. They have the same number of partitions, since a
-// task writes its messages and statistics to the partition of its own number.
+// Catalogue lists all topics of an installation whose live generation is the
+// first.
 func Catalogue(partitions int32, replication int16) []Topic {
+	return append(Shared(partitions, replication), FirstGeneration.Topics(partitions, replication)...)
+}
+
+// Shared lists the topics that all generations share.
+func Shared(partitions int32, replication int16) []Topic {
+	return topics(partitions, replication, func(t *Topic) bool { return notDerived[t.Name] || t.shared })
+}
+
+// Topics lists the topics of the generation. They have the same number of
+// partitions, since a task writes its messages and statistics to the partition of
+// its own number.
+func (g Generation) Topics(partitions int32, replication int16) []Topic {
+	list := topics(partitions, replication, func(t *Topic) bool { return !notDerived[t.Name] && !t.shared })
+	for i := range list {
+		list[i].Name = g.topicOf(&list[i])
+	}
+	return list
+}
+
+func (g Generation) topicOf(t *Topic) string {
+	if t.stage != "" {
+		return changelogName(g.Name(t.stage), t.store)
+	}
+	return g.Topic(t.Name)
+}
+
+func changelogName(stage, store string) string {
+	return "posthorn." + stage + "-" + store + "-changelog"
+}
+
+func topics(partitions int32, replication int16, wanted func(*Topic) bool) []Topic {
 	var topics []Topic
 	add := func(t Topic) {
+		if !wanted(&t) {
+			return
+		}
 		t.Partitions, t.Replication = partitions, replication
+		if t.Name == TopicGenerations {
+			t.Partitions = 1 // one order for all
+		}
 		t.Config = t.config()
 		topics = append(topics, t)
 	}
@@ -46,8 +86,9 @@ func Catalogue(partitions int32, replication int16) []Topic {
 		add(t)
 	}
 	for _, c := range changelogs {
-		add(Topic{Name: "posthorn." + c.stage + "-" + c.store + "-changelog", Key: "store key",
-			Value: c.value, Doc: c.doc, Internal: true, Compacted: true})
+		add(Topic{Name: changelogName(c.stage, c.store), Key: "store key",
+			Value: c.value, Doc: c.doc, Internal: true, Compacted: true,
+			stage: c.stage, store: c.store, shared: c.stage == "delivery"})
 	}
 	return topics
 }
@@ -74,6 +115,8 @@ func publicTopics() []Topic {
 			Doc: "every attempt of a callback and its outcome"},
 		{Name: TopicDeadLetters, Key: "as it was", Value: "the record as it was", Retention: 30 * day,
 			Doc: "records that a stage could not process; headers posthorn-stage, -cause, -topic, -partition and -offset tell why and where"},
+		{Name: TopicGenerations, Key: "live", Value: "JSON", Compacted: true,
+			Doc: "which generation is live, and what its topics and tables are called"},
 	}
 }
 
@@ -85,7 +128,8 @@ var changelogs = [...]struct{ stage, store, value, doc string }{
 	{"engagement", "engine", "timers", "the engine's own state of engagement"},
 	{"campaign", "windows", "state of campaign", "the counters of every window"},
 	{"campaign", "engine", "timers", "the engine's own state of campaign"},
-	{"delivery", "pending", "state of delivery", "callbacks that are not done, and which triggers are"},
+	{"delivery", "pending", "state of delivery", "callbacks that are not done"},
+	{"delivery", "done", "state of delivery", "triggers whose callback is done"},
 	{"delivery", "engine", "timers", "the engine's own state of delivery"},
 }
 

@@ -39,4 +39,5 @@ const (
 	TopicTriggers          = "posthorn.triggers"
 	TopicDeliveries        = "posthorn.deliveries"
 	TopicDeadLetters       = "posthorn.dead-letters"
+	TopicGenerations       = "posthorn.generations"
 )

@@ -36,17 +36,19 @@ const storeWindows = "windows"
 // Config configures the stage.
 type Config struct {
 	Serde *schemas.Serde
+	// Generation is the one to derive.
+	Generation schemas.Generation
 }
 
 // Stage returns the stage. Its output has as many partitions as its input.
 func Stage(c Config) stream.Stage {
 	return stream.Stage{
-		Name:       Name,
-		Input:      schemas.TopicCampaignDeltas,
+		Name:       c.Generation.Name(Name),
+		Input:      c.Generation.Topic(schemas.TopicCampaignDeltas),
 		Stores:     []string{storeWindows},
 		DeadLetter: schemas.TopicDeadLetters,
 		NewTask: func(int32) (stream.Task, error) {
-			return &task{serde: c.Serde, windows: map[windowKey]*window{}}, nil
+			return &task{serde: c.Serde, statistics: c.Generation.Topic(schemas.TopicStatistics), windows: map[windowKey]*window{}}, nil
 		},
 	}
 }
@@ -77,10 +79,11 @@ type window struct {
 const maxWindows = 4096
 
 type task struct {
-	serde   *schemas.Serde
-	windows map[windowKey]*window
-	dirty   []*window
-	newest  time.Time // of the records of the open transaction
+	serde      *schemas.Serde
+	statistics string // topic of the generation
+	windows    map[windowKey]*window
+	dirty      []*window
+	newest     time.Time // of the records of the open transaction
 }
 
 // Process adds the changes of one record to their windows.
@@ -171,7 +174,7 @@ func (t *task) Flush(ctx stream.Context) error {
 		w.stats.UpdatedAt = updated
 		value := t.serde.Append(make([]byte, 0, 128), schemas.TopicStatistics, &w.stats)
 		ctx.Store(storeWindows).Put(w.key, value)
-		ctx.ProduceTo(&kgo.Record{Topic: schemas.TopicStatistics, Key: slices.Clone(w.key), Value: value}, ctx.Partition())
+		ctx.ProduceTo(&kgo.Record{Topic: t.statistics, Key: slices.Clone(w.key), Value: value}, ctx.Partition())
 		w.dirty = false
 	}
 	clear(t.dirty)

@@ -27,8 +27,12 @@ import (
 const (
 	// StageName names the stage.
 	StageName = "delivery"
-	// StorePending names its store: trigger id to pending record.
+	// StorePending names the store of calls that are not done: trigger id to
+	// pending record.
 	StorePending = "pending"
+	// StoreDone names the ledger of those that are: trigger id to the arrival of
+	// its evidence.
+	StoreDone = "done"
 )
 
 // Config configures the stage.
@@ -43,6 +47,16 @@ type Config struct {
 	Jitter float64
 	// Timeout is the time for one attempt, response included; 0: 15 s.
 	Timeout time.Duration
+	// Generation is the one whose triggers are read. The state is the same in all.
+	Generation schemas.Generation
+	// Rebuilt is when the generation went live: the triggers written until then
+	// were derived again. Zero for the first.
+	Rebuilt time.Time
+	// MaxAge returns the max_age of a rule; nil: no limit but the ledger's.
+	MaxAge func(rule string) time.Duration
+	// Confirm, where set, is asked before a task begins, after its partition was
+	// assigned, and says why it must not: two generations would share its state.
+	Confirm func() error
 	// Wake is called when a result is ready to be written: the worker's Wake.
 	Wake func()
 	// Version is told to endpoints in User-Agent.
@@ -131,9 +145,14 @@ func New(cfg Config) (*Delivery, error) {
 // Stage returns the stage to run.
 func (d *Delivery) Stage() stream.Stage {
 	return stream.Stage{
-		Name: StageName, Input: schemas.TopicTriggers, Stores: []string{StorePending},
+		Name: StageName, Input: d.cfg.Generation.Topic(schemas.TopicTriggers), Stores: []string{StorePending, StoreDone},
 		DeadLetter: schemas.TopicDeadLetters,
 		NewTask: func(partition int32) (stream.Task, error) {
+			if d.cfg.Confirm != nil {
+				if err := d.cfg.Confirm(); err != nil {
+					return nil, err
+				}
+			}
 			return newTask(d, d.newGeneration(partition)), nil
 		},
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // finish writes the result of a call: a Delivery, and the pending record moved
-// on or deleted.
+// on, or deleted and the trigger done.
 func (t *task) finish(ctx stream.Context, now time.Time, r *result) {
 	c := r.call
 	key := append([]byte(nil), c.trigger.TriggerID[:]...)
@@ -41,6 +41,7 @@ func (t *task) finish(ctx stream.Context, now time.Time, r *result) {
 		t.record(ctx, r, schemas.DeliveryStatusFailed, time.Time{})
 	}
 	store.Delete(key)
+	t.setDone(ctx, &c.trigger)
 }
 
 // open makes sure that committed is called after the commit. What is staged

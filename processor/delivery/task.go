@@ -20,6 +20,9 @@ type task struct {
 	gen   *generation
 	index index // nil until loaded
 
+	swept     []byte // where the sweep of the ledger is
+	nextSweep time.Time
+
 	// of the open transaction
 	staged []*call     // to be handed to the dispatcher after the commit
 	later  []laterCall // to be indexed after the commit
@@ -51,14 +54,19 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	if v, err := store.Get(tr.TriggerID[:]); err != nil || v != nil {
 		return err // where there is a value: it is pending already
 	}
+	if done, err := t.done(ctx, tr); err != nil || done || t.outdated(rec, tr) {
+		return err
+	}
 	now := t.d.cfg.Now()
 	l := t.d.lanes[tr.Endpoint]
 	switch {
 	case l == nil:
 		t.record(ctx, &result{call: c, at: now, err: fmt.Sprintf("no endpoint %q is configured", tr.Endpoint)}, schemas.DeliveryStatusFailed, time.Time{})
+		t.setDone(ctx, tr)
 		return nil
 	case l.gone.Load():
 		t.record(ctx, &result{call: c, at: now, err: goneError}, schemas.DeliveryStatusFailed, time.Time{})
+		t.setDone(ctx, tr)
 		return nil
 	}
 	p := pending{due: now, trigger: rec.Value}
@@ -90,7 +98,7 @@ func (t *task) Tick(ctx stream.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return t.sweep(ctx, now)
 }
 
 // load builds the index from the store: a new task calls again whatever is
@@ -149,6 +157,7 @@ func (t *task) start(ctx stream.Context, now time.Time, l *lane, due *dueHeap) e
 			// The endpoint was removed from the configuration since.
 			t.record(ctx, &result{call: c, at: now, err: fmt.Sprintf("no endpoint %q is configured", c.trigger.Endpoint)}, schemas.DeliveryStatusFailed, time.Time{})
 			ctx.Store(StorePending).Delete(append([]byte(nil), id[:]...))
+			t.setDone(ctx, &c.trigger)
 		} else if !l.offer(c) {
 			return nil
 		}

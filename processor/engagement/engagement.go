@@ -66,6 +66,8 @@ type Config struct {
 	Serde *schemas.Serde
 	// Rules may be nil.
 	Rules *trigger.Set
+	// Generation is the one to derive.
+	Generation schemas.Generation
 
 	cacheSize int // for tests; 0 means cacheSize
 }
@@ -73,10 +75,10 @@ type Config struct {
 // Stage returns the stage. All its topics have as many partitions as its input.
 func Stage(c Config) stream.Stage {
 	return stream.Stage{
-		Name:       Name,
-		Input:      schemas.TopicEventsByRecipient,
+		Name:       c.Generation.Name(Name),
+		Input:      c.Generation.Topic(schemas.TopicEventsByRecipient),
 		Stores:     []string{storeMessages, storeRules},
-		FrontierTo: []string{schemas.TopicCampaignDeltas},
+		FrontierTo: []string{c.Generation.Topic(schemas.TopicCampaignDeltas)},
 		DeadLetter: schemas.TopicDeadLetters,
 		NewTask:    func(int32) (stream.Task, error) { return newTask(c), nil },
 	}

@@ -49,7 +49,7 @@ func (t *task) evaluate(ctx stream.Context, m *message) error {
 		setFired(ctx, m, r, key, old)
 		rec := f.Record(&facts, key)
 		ctx.ProduceTo(&kgo.Record{
-			Topic: schemas.TopicTriggers,
+			Topic: t.to.triggers,
 			Key:   rec.RecipientID[:],
 			Value: t.serde.Append(nil, schemas.TopicTriggers, rec),
 		}, ctx.Partition())

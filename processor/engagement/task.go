@@ -17,6 +17,7 @@ import (
 type task struct {
 	serde *schemas.Serde
 	rules []*trigger.Rule
+	to    outputs
 	// inHead and outHead are the heads of events in the wire format: where an
 	// input record was written with this build's schema, its body is passed on.
 	inHead, outHead []byte
@@ -36,9 +37,20 @@ func newTask(c Config) *task {
 	return &task{
 		serde:   c.Serde,
 		rules:   c.Rules.Rules(),
+		to:      outputsOf(c.Generation),
 		inHead:  head(schemas.TopicEventsByRecipient),
 		outHead: head(schemas.TopicEvents),
 		cache:   cache{size: cmp.Or(c.cacheSize, cacheSize)},
+	}
+}
+
+// outputs are the topics of a generation.
+type outputs struct{ events, messages, triggers, deltas string }
+
+func outputsOf(g schemas.Generation) outputs {
+	return outputs{
+		events: g.Topic(schemas.TopicEvents), messages: g.Topic(schemas.TopicMessages),
+		triggers: g.Topic(schemas.TopicTriggers), deltas: g.Topic(schemas.TopicCampaignDeltas),
 	}
 }
 
@@ -81,7 +93,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		ctx.Store(storeMessages).Put(foldedKey(m.key, id), []byte{1})
 	}
 	if effect == effectNew {
-		out := &kgo.Record{Topic: schemas.TopicEvents, Key: bytes.Clone(e.RecipientID[:]), Value: t.passOn(rec.Value)}
+		out := &kgo.Record{Topic: t.to.events, Key: bytes.Clone(e.RecipientID[:]), Value: t.passOn(rec.Value)}
 		ctx.ProduceTo(out, ctx.Partition())
 	}
 	return nil
@@ -146,7 +158,7 @@ func (t *task) Flush(ctx stream.Context) error {
 			return err
 		}
 		ctx.ProduceTo(&kgo.Record{
-			Topic: schemas.TopicMessages,
+			Topic: t.to.messages,
 			Key:   topicKey(&m.identity),
 			Value: t.serde.Append(make([]byte, 0, 320), schemas.TopicMessages, &m.derived),
 		}, ctx.Partition())
@@ -155,7 +167,7 @@ func (t *task) Flush(ctx stream.Context) error {
 	}
 	t.changes.drain(func(d *schemas.CampaignDelta) {
 		ctx.Produce(&kgo.Record{
-			Topic: schemas.TopicCampaignDeltas,
+			Topic: t.to.deltas,
 			Key:   []byte(d.Tenant + "/" + d.CampaignID),
 			Value: t.serde.Append(nil, schemas.TopicCampaignDeltas, d),
 		})

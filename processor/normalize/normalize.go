@@ -13,6 +13,9 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
+// Name is the stage's name.
+const Name = "normalize"
+
 // Reasons of a Rejection beside those of package provider.
 const (
 	ReasonUnknownProvider = "unknown_provider"
@@ -36,6 +39,8 @@ type Config struct {
 	// Webhooks reads earlier webhooks for replays. Without it they are
 	// rejected.
 	Webhooks WebhookReader
+	// Generation is the one to derive.
+	Generation schemas.Generation
 }
 
 // OneSecret returns a Config.Secret with the same secret for every tenant.
@@ -46,16 +51,19 @@ func OneSecret(secret []byte) func(string) ([]byte, bool) {
 // Stage returns the stage.
 func Stage(cfg Config) stream.Stage {
 	return stream.Stage{
-		Name:       "normalize",
+		Name:       cfg.Generation.Name(Name),
 		Input:      schemas.TopicWebhooks,
 		Root:       true,
-		FrontierTo: []string{schemas.TopicEventsByRecipient},
+		FrontierTo: []string{cfg.Generation.Topic(schemas.TopicEventsByRecipient)},
 		DeadLetter: schemas.TopicDeadLetters,
 		NewTask: func(int32) (stream.Task, error) {
 			if cfg.Serde == nil || cfg.Secret == nil {
 				return nil, errors.New("normalize: Serde and Secret are required")
 			}
-			return &task{cfg: cfg, recipients: map[string]*recipients{}}, nil
+			return &task{
+				cfg: cfg, recipients: map[string]*recipients{},
+				events: cfg.Generation.Topic(schemas.TopicEventsByRecipient), rejected: cfg.Generation.Topic(schemas.TopicRejected),
+			}, nil
 		},
 	}
 }

@@ -37,7 +37,7 @@ func (o *output) event(ev *schemas.Event) {
 	start = len(o.buf)
 	o.buf = append(o.buf, ev.RecipientID[:]...)
 	rec := o.record()
-	rec.Topic, rec.Key, rec.Value = schemas.TopicEventsByRecipient, o.buf[start:len(o.buf):len(o.buf)], value
+	rec.Topic, rec.Key, rec.Value = o.task.events, o.buf[start:len(o.buf):len(o.buf)], value
 	o.ctx.Produce(rec)
 }
 
@@ -60,7 +60,7 @@ func (o *output) reject(index int, err error) {
 		ReceivedAt: o.hook.ReceivedAt, ArrivedAt: o.at.arrivedAt, MapperVersion: o.version,
 	}
 	o.ctx.Produce(&kgo.Record{
-		Topic: schemas.TopicRejected,
+		Topic: o.task.rejected,
 		Key:   o.hook.ID[:],
 		Value: o.task.cfg.Serde.Append(nil, schemas.TopicRejected, &rejection),
 	})

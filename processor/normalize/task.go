@@ -17,6 +17,8 @@ import (
 type task struct {
 	cfg        Config
 	recipients map[string]*recipients // by tenant
+
+	events, rejected string // topics of the generation
 }
 
 // Process handles one webhook.
