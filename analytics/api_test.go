@@ -19,11 +19,11 @@ import (
 // fill inserts records straight into their table.
 func fill(t testing.TB, conn driver.Conn, topic string, recs ...schemas.Record) {
 	t.Helper()
-	for _, to := range tables(0) {
+	for _, to := range tables(schemas.FirstGeneration) {
 		if to.topic != topic {
 			continue
 		}
-		rows := to.rows()
+		rows := to.rows(to.name)
 		for i, rec := range recs {
 			if err := rows.add(serde, &kgo.Record{Topic: topic, Offset: int64(i), Value: serde.Append(nil, topic, rec)}); err != nil {
 				t.Fatal(err)

@@ -50,7 +50,7 @@ func cpu() time.Duration {
 func BenchmarkEvents(b *testing.B) {
 	for _, size := range []int{10_000, 30_000, 100_000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			conn, recs, rows := migrated(b), benchEvents(size), eventRows()
+			conn, recs, rows := migrated(b), benchEvents(size), eventRows("events")
 			b.ResetTimer()
 			began, used, token := time.Now(), cpu(), 0
 			var prep time.Duration

@@ -34,7 +34,7 @@ func (l *lane) run(ctx context.Context) error {
 		return err
 	}
 	defer member.close()
-	l.member, l.rows = member, l.table.rows()
+	l.member, l.rows = member, l.table.rows(l.table.table)
 	for {
 		t, err := member.next(ctx)
 		if err != nil {

@@ -4,8 +4,8 @@ import "github.com/posthorn/posthorn/schemas"
 
 // eventRows makes the table events of posthorn.events. Addresses, ip addresses
 // and the servers' replies, which repeat addresses, stay in Kafka.
-func eventRows() rows {
-	return newRows[schemas.Event]("events", []column[schemas.Event]{
+func eventRows(table string) rows {
+	return newRows[schemas.Event](table, []column[schemas.Event]{
 		code("tenant", func(e *schemas.Event) string { return e.Tenant }),
 		code("account", func(e *schemas.Event) string { return e.Account }),
 		code("source", func(e *schemas.Event) string { return e.Source }),

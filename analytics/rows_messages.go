@@ -4,8 +4,8 @@ import "github.com/posthorn/posthorn/schemas"
 
 // messageRows makes the table messages of posthorn.messages; the latest
 // revision of a message is its row.
-func messageRows() rows {
-	return newRows[schemas.Message]("messages", []column[schemas.Message]{
+func messageRows(table string) rows {
+	return newRows[schemas.Message](table, []column[schemas.Message]{
 		code("tenant", func(m *schemas.Message) string { return m.Tenant }),
 		code("account", func(m *schemas.Message) string { return m.Account }),
 		code("provider", func(m *schemas.Message) string { return m.Provider }),

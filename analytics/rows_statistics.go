@@ -8,7 +8,7 @@ const generationShift = 48
 
 // statisticsRows makes the table campaign_statistics of posthorn.statistics; of
 // the snapshots of one window the latest is its row.
-func statisticsRows(generation uint64) rows {
+func statisticsRows(table string, generation schemas.Generation) rows {
 	type row = located[schemas.CampaignStatistics]
 	columns := []column[schemas.CampaignStatistics]{
 		code("tenant", func(s *schemas.CampaignStatistics) string { return s.Tenant }),
@@ -46,6 +46,6 @@ func statisticsRows(generation uint64) rows {
 		micros("last_event_at", func(s *schemas.CampaignStatistics) schemas.Timestamp { return s.LastEventAt }),
 		micros("updated_at", func(s *schemas.CampaignStatistics) schemas.Timestamp { return s.UpdatedAt }),
 	}
-	return newRows[schemas.CampaignStatistics]("campaign_statistics", columns,
-		unsigned("version", func(r *row) uint64 { return generation<<generationShift + uint64(r.offset) }))
+	return newRows[schemas.CampaignStatistics](table, columns,
+		unsigned("version", func(r *row) uint64 { return uint64(generation)<<generationShift + uint64(r.offset) }))
 }

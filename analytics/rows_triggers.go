@@ -3,8 +3,8 @@ package analytics
 import "github.com/posthorn/posthorn/schemas"
 
 // triggerRows makes the table triggers of posthorn.triggers, without addresses.
-func triggerRows() rows {
-	return newRows[schemas.Trigger]("triggers", []column[schemas.Trigger]{
+func triggerRows(table string) rows {
+	return newRows[schemas.Trigger](table, []column[schemas.Trigger]{
 		code("tenant", func(t *schemas.Trigger) string { return t.Tenant }),
 		code("rule", func(t *schemas.Trigger) string { return t.Rule }),
 		code("rule_version", func(t *schemas.Trigger) string { return t.RuleVersion }),
@@ -44,8 +44,8 @@ func evidenceTypes(t *schemas.Trigger) []string {
 }
 
 // deliveryRows makes the table deliveries of posthorn.deliveries.
-func deliveryRows() rows {
-	return newRows[schemas.Delivery]("deliveries", []column[schemas.Delivery]{
+func deliveryRows(table string) rows {
+	return newRows[schemas.Delivery](table, []column[schemas.Delivery]{
 		code("tenant", func(d *schemas.Delivery) string { return d.Tenant }),
 		code("rule", func(d *schemas.Delivery) string { return d.Rule }),
 		code("endpoint", func(d *schemas.Delivery) string { return d.Endpoint }),
@@ -63,8 +63,8 @@ func deliveryRows() rows {
 }
 
 // rejectionRows makes the table rejections of posthorn.rejected.
-func rejectionRows() rows {
-	return newRows[schemas.Rejection]("rejections", []column[schemas.Rejection]{
+func rejectionRows(table string) rows {
+	return newRows[schemas.Rejection](table, []column[schemas.Rejection]{
 		code("tenant", func(r *schemas.Rejection) string { return r.Tenant }),
 		code("account", func(r *schemas.Rejection) string { return r.Account }),
 		code("source", func(r *schemas.Rejection) string { return r.Source }),

@@ -27,14 +27,14 @@ type SinkConfig struct {
 	// Lanes is the number of lanes of every topic: partition p belongs to lane
 	// p % Lanes. It cannot change once something was read. The default is 1.
 	Lanes int
-	// Topics are what is read; the default is SinkTopics().
+	// Topics are what is read; the default is GenerationTopics(Generation).
 	Topics []string
 	// InstanceID, where set, makes the members static: a restart takes its
 	// lanes back at once. It must be unique among the running sinks and the
 	// same after a restart.
 	InstanceID string
-	// Generation is that of the derived topics.
-	Generation uint64
+	// Generation is the one whose topics are read; the default is the first.
+	Generation schemas.Generation
 
 	// MaxRows and MaxBytes bound a batch; the defaults are 100,000 and 64 MiB.
 	MaxRows, MaxBytes int
@@ -73,8 +73,9 @@ func (cfg *SinkConfig) setDefaults() error {
 	if cfg.Lanes <= 0 {
 		cfg.Lanes = 1
 	}
+	cfg.Generation = max(cfg.Generation, schemas.FirstGeneration)
 	if len(cfg.Topics) == 0 {
-		cfg.Topics = SinkTopics()
+		cfg.Topics = GenerationTopics(cfg.Generation)
 	}
 	if cfg.MaxRows <= 0 {
 		cfg.MaxRows = 100_000
@@ -166,26 +167,35 @@ func (s *Sink) Run(ctx context.Context) error {
 
 var windowSetting = regexp.MustCompile(`deduplication_window = (\d+)`)
 
-// checkTables refuses tables that would not drop a repeated insert.
+// checkTables finds the tables to write to and refuses those that would not
+// drop a repeated insert.
 func (s *Sink) checkTables(ctx context.Context) error {
 	if err := CheckMigrated(ctx, s.cfg.Conn); err != nil {
 		return err
 	}
-	for _, l := range s.lanes {
+	for i, l := range s.lanes {
 		if l.number > 0 {
+			l.table.table = s.lanes[i-1].table.table
 			continue
 		}
+		l.table.table = l.table.name
+		if l.table.derived() {
+			var err error
+			if l.table.table, err = PhysicalTable(ctx, s.cfg.Conn, s.cfg.Generation, l.table.name); err != nil {
+				return err
+			}
+		}
 		var engine string
-		err := s.cfg.Conn.QueryRow(ctx, `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?`, l.table.name).Scan(&engine)
+		err := s.cfg.Conn.QueryRow(ctx, `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?`, l.table.table).Scan(&engine)
 		if err != nil {
-			return fmt.Errorf("describing table %s: %w", l.table.name, err)
+			return fmt.Errorf("describing table %s: %w", l.table.table, err)
 		}
 		window := 0
 		if found := windowSetting.FindStringSubmatch(engine); found != nil {
 			window, _ = strconv.Atoi(found[1])
 		}
 		if need := 100 * s.cfg.Lanes; window < need {
-			return fmt.Errorf("table %s remembers %d inserts, it must be at least %d: raise non_replicated_deduplication_window", l.table.name, window, need)
+			return fmt.Errorf("table %s remembers %d inserts, it must be at least %d: raise non_replicated_deduplication_window", l.table.table, window, need)
 		}
 	}
 	return nil

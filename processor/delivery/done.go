@@ -47,7 +47,7 @@ func (t *task) setDone(ctx stream.Context, tr *schemas.Trigger) {
 // long after its evidence had arrived: a rule that is new, or an event that can
 // be read only now, calls nobody for what is long past.
 func (t *task) outdated(rec *kgo.Record, tr *schemas.Trigger) bool {
-	if rec.Timestamp.After(t.d.cfg.Rebuilt) {
+	if t.d.cfg.Rebuilt.IsZero() || rec.Timestamp.After(t.d.cfg.Rebuilt) {
 		return false
 	}
 	arrived := tr.ArrivedAt.Time()

@@ -1,0 +1,81 @@
+package analytics
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// addMessages writes n rows into a table of messages.
+func addMessages(t *testing.T, conn driver.Conn, table string, n int) error {
+	t.Helper()
+	rows := messageRows(table)
+	for i := range n {
+		m := &schemas.Message{Tenant: "t", Account: "a", MessageID: string(rune('a' + i)), Revision: 1}
+		if err := rows.add(serde, &kgo.Record{Offset: int64(i), Value: serde.Append(nil, schemas.TopicMessages, m)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return rows.insert(t.Context(), conn)
+}
+
+func TestExpose(t *testing.T) {
+	conn := migrated(t)
+	count := func() uint64 { return number(t, conn, "SELECT count() FROM messages FINAL") }
+	if err := addMessages(t, conn, "messages", 1); err != nil {
+		t.Fatal(err)
+	}
+	live := schemas.FirstGeneration
+	for _, g := range []schemas.Generation{2, 4} {
+		if err := CreateTables(t.Context(), conn, g, live); err != nil {
+			t.Fatal(err)
+		}
+		if err := addMessages(t, conn, g.Table("messages"), int(g)); err != nil {
+			t.Fatal(err)
+		}
+		before := count()
+		if before == uint64(g) {
+			t.Fatalf("generation %d is seen before it is exposed", g)
+		}
+		var all sync.WaitGroup
+		for range 3 { // every sink does it when it starts
+			all.Go(func() {
+				if err := Expose(t.Context(), conn, g); err != nil {
+					t.Errorf("exposing generation %d: %v", g, err)
+				}
+			})
+		}
+		all.Wait()
+		if n := count(); n != uint64(g) {
+			t.Errorf("%d messages are seen of generation %d, want %d", n, g, g)
+		}
+		live = g
+	}
+	// A sink that is late neither goes back nor writes among the new rows.
+	if err := Expose(t.Context(), conn, 2); err != nil || count() != 4 {
+		t.Errorf("exposing an earlier generation: %v, %d messages", err, count())
+	}
+	if err := addMessages(t, conn, "messages", 20); err == nil {
+		t.Error("a late sink wrote under the public name")
+	}
+	if table, err := PhysicalTable(t.Context(), conn, 1, "messages"); err != nil || table != "messages_1" {
+		t.Errorf("the first generation's table is %q: %v", table, err)
+	}
+	if err := DropTables(t.Context(), conn, 4); err == nil {
+		t.Error("the live generation's tables were dropped")
+	}
+	for _, g := range []schemas.Generation{1, 2, 3} {
+		if err := DropTables(t.Context(), conn, g); err != nil {
+			t.Error(err)
+		}
+	}
+	// deliveries is one for all; the live ones are a table and its public name.
+	want := uint64(2*len(derivedTables()) + len([]string{"deliveries", "campaigns", "schema_migrations"}))
+	if n := number(t, conn, "SELECT count() FROM system.tables WHERE database = currentDatabase()"); n != want || count() != 4 {
+		t.Errorf("%d tables are left, want %d; %d messages, want 4", n, want, count())
+	}
+}
