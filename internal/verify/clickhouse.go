@@ -43,7 +43,11 @@ func (v *verifier) compareClickHouse(ctx context.Context) error {
 		if err := v.waitForSink(ctx, t.topic); err != nil {
 			return err
 		}
-		if err := v.compareAppended(ctx, t.topic, t.table, t.unique); err != nil {
+		table := t.table
+		if t.topic != schemas.TopicDeliveries {
+			table = v.cfg.Table(t.table)
+		}
+		if err := v.compareAppended(ctx, t.topic, table, t.unique); err != nil {
 			return err
 		}
 	}
@@ -63,7 +67,7 @@ func (v *verifier) compareClickHouse(ctx context.Context) error {
 		}
 		// Rows that were replaced meanwhile cannot be told apart, only that
 		// there was nothing to replace them with.
-		_, end, err := bounds(ctx, v.adm, t.topic)
+		_, end, err := bounds(ctx, v.adm, v.topic(t.topic))
 		if err != nil {
 			return err
 		}
@@ -122,10 +126,10 @@ func (v *verifier) sinkPositions(ctx context.Context, topic string) (offsets, er
 	}
 	at := offsets{}
 	for _, group := range groups.Groups() {
-		if !strings.HasPrefix(group, sinkGroup(topic)) {
+		if !strings.HasPrefix(group, sinkGroup(v.topic(topic))) {
 			continue
 		}
-		lane, err := v.committed(ctx, Step{group, topic})
+		lane, err := v.committed(ctx, Step{group, v.topic(topic)})
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +190,7 @@ func (s *messageSums) add(m *schemas.Message) {
 func (v *verifier) compareMessageTable(ctx context.Context, check *Check) (err error) {
 	rows, err := v.cfg.ClickHouse.Query(ctx, `SELECT outcome, toInt64(count()), sum(opens), sum(human_opens), sum(clicks), sum(human_clicks),
 		sum(deferrals), sum(complaints), sum(unsubscribes), toInt64(countIf(late_bounce)), sum(revision)
-		FROM messages FINAL GROUP BY outcome`)
+		FROM `+v.cfg.Table("messages")+` FINAL GROUP BY outcome`)
 	if err != nil {
 		return fmt.Errorf("summing messages in ClickHouse: %w", err)
 	}
@@ -248,7 +252,7 @@ func (v *verifier) compareStatisticsTable(ctx context.Context, check *Check) (er
 	for _, column := range counterColumns {
 		query += ", sum(" + column + ")"
 	}
-	rows, err := v.cfg.ClickHouse.Query(ctx, query+" FROM campaign_statistics FINAL GROUP BY tenant, campaign_id, basis")
+	rows, err := v.cfg.ClickHouse.Query(ctx, query+" FROM "+v.cfg.Table("campaign_statistics")+" FINAL GROUP BY tenant, campaign_id, basis")
 	if err != nil {
 		return fmt.Errorf("summing statistics in ClickHouse: %w", err)
 	}

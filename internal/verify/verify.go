@@ -44,7 +44,12 @@ type Config struct {
 	Rules *trigger.Set
 	// ClickHouse, where set, is compared with the topics.
 	ClickHouse driver.Conn
-	// Steps are the stages to wait for; nil: DefaultSteps.
+	// Generation is the one to verify; the default is the first.
+	Generation schemas.Generation
+	// Table returns the name of the table that holds what of the generation; nil:
+	// the names that analysts know.
+	Table func(name string) string
+	// Steps are the stages to wait for; nil: Steps(Generation).
 	Steps []Step
 	// Timeout bounds the wait for the stages. Default 1 minute.
 	Timeout time.Duration
@@ -85,7 +90,10 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		cfg.Timeout = time.Minute
 	}
 	if cfg.Steps == nil {
-		cfg.Steps = DefaultSteps()
+		cfg.Steps = Steps(cfg.Generation)
+	}
+	if cfg.Table == nil {
+		cfg.Table = func(name string) string { return name }
 	}
 	adm, closeAdmin, err := kafka.NewAdmin(cfg.Kafka)
 	if err != nil {
@@ -110,6 +118,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return v.report, nil
 }
 
+// topic is the name that a topic has in the generation.
+func (v *verifier) topic(name string) string { return v.cfg.Generation.Topic(name) }
+
 func (v *verifier) progress(phase string, done, total int64) {
 	if v.cfg.Progress != nil {
 		v.cfg.Progress(phase, done, total)
@@ -125,7 +136,7 @@ func (v *verifier) compareTopics(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	buckets := v.cfg.Buckets
 	if buckets <= 0 {
-		_, events, err := bounds(ctx, v.adm, schemas.TopicEvents)
+		_, events, err := bounds(ctx, v.adm, v.topic(schemas.TopicEvents))
 		if err != nil {
 			return err
 		}
@@ -219,7 +230,7 @@ func (v *verifier) readAll(ctx context.Context) error {
 			return v.facts.put(e.RecipientID[:], k, e.AppendAvro(nil))
 		}},
 	} {
-		start, end, err := bounds(ctx, v.adm, t.topic)
+		start, end, err := bounds(ctx, v.adm, v.topic(t.topic))
 		if err != nil {
 			return err
 		}
@@ -231,7 +242,7 @@ func (v *verifier) readAll(ctx context.Context) error {
 		v.extents[t.topic] = x
 		var done int64
 		total := end.sum() - start.sum()
-		err = v.read(ctx, t.topic, start, end, func(rec *kgo.Record) error {
+		err = v.read(ctx, v.topic(t.topic), start, end, func(rec *kgo.Record) error {
 			if done++; done%10_000 == 0 {
 				v.progress("reading "+t.topic, done, total)
 			}

@@ -19,14 +19,15 @@ type Step struct {
 	Topic string
 }
 
-// DefaultSteps are the stages in the order of the data's way: each must have
-// read what the ones before it wrote.
-func DefaultSteps() []Step {
+// Steps are the stages of a live generation in the order of the data's way: each
+// must have read what the ones before it wrote. The last one is delivery, which
+// a generation that is not live lacks.
+func Steps(g schemas.Generation) []Step {
 	return []Step{
-		{"normalize", schemas.TopicWebhooks},
-		{"engagement", schemas.TopicEventsByRecipient},
-		{"campaign", schemas.TopicCampaignDeltas},
-		{"delivery", schemas.TopicTriggers},
+		{g.Name("normalize"), schemas.TopicWebhooks},
+		{g.Name("engagement"), g.Topic(schemas.TopicEventsByRecipient)},
+		{g.Name("campaign"), g.Topic(schemas.TopicCampaignDeltas)},
+		{"delivery", g.Topic(schemas.TopicTriggers)},
 	}
 }
 
