@@ -33,6 +33,19 @@ func newActors(ctx context.Context, log *slog.Logger) *actors {
 	return a
 }
 
+// actorsUntil begins a list that ends with ctx, as a part of another.
+func actorsUntil(ctx context.Context, log *slog.Logger) *actors {
+	a := &actors{log: log}
+	a.add("end", func(own context.Context) error {
+		select {
+		case <-ctx.Done():
+		case <-own.Done():
+		}
+		return nil
+	})
+	return a
+}
+
 // add adds an actor. work must end soon after its context does.
 func (a *actors) add(name string, work func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())

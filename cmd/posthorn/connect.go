@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -41,14 +42,23 @@ func register(ctx context.Context, cfg *config.Config) (*schemas.Serde, error) {
 	}
 }
 
-// ensureTopics creates the topics that are missing.
+// ensureTopics creates the topics that are missing: those that all generations
+// share, and those of the live one.
 func ensureTopics(ctx context.Context, cfg *config.Config, kc kafka.Config) error {
 	admin, closeAdmin, err := kafka.NewAdmin(kc)
 	if err != nil {
 		return err
 	}
 	defer closeAdmin()
-	return schemas.EnsureTopics(ctx, admin, catalogue(cfg))
+	partitions, replication := int32(cfg.Kafka.Partitions), int16(cfg.Kafka.Replication)
+	if err := schemas.EnsureTopics(ctx, admin, schemas.Shared(partitions, replication)); err != nil {
+		return err
+	}
+	live, err := generation.Read(ctx, kc)
+	if err != nil {
+		return err
+	}
+	return schemas.EnsureTopics(ctx, admin, live.Generation.Topics(partitions, replication))
 }
 
 func catalogue(cfg *config.Config) []schemas.Topic {

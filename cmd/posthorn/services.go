@@ -67,7 +67,12 @@ for its state.`,
 		`  posthorn processor --config posthorn.yaml --instance posthorn-0
   posthorn processor --stages delivery`,
 		[]string{"stages", "instance", "rules"}, []config.Need{config.NeedRecipientSecret},
-		func(_ context.Context, n *node, to *actors) error { return n.processor(to) })
+		func(ctx context.Context, n *node, to *actors) error {
+			if err := n.processor(to); err != nil {
+				return err
+			}
+			return n.followGenerations(ctx, to)
+		})
 }
 
 func (a *app) analyticsCommand() *cobra.Command {
@@ -93,10 +98,11 @@ migrate.`,
 			if err != nil {
 				return err
 			}
-			if err := n.sink(to, conn); err != nil {
+			n.sink(to, conn)
+			n.api(to, listener, conn)
+			if err := n.followGenerations(ctx, to); err != nil {
 				return err
 			}
-			n.api(to, listener, conn)
 			to.atEnd("clickhouse connection", conn.Close)
 			return nil
 		})

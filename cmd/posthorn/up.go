@@ -142,10 +142,11 @@ func (a *app) startUp(ctx context.Context, cfg *config.Config, log *slog.Logger,
 	if err := u.processor(to); err != nil {
 		return nil, err
 	}
-	if err := u.sink(to, conn); err != nil {
+	u.sink(to, conn)
+	u.api(to, api, conn)
+	if err := u.followGenerations(ctx, to); err != nil {
 		return nil, err
 	}
-	u.api(to, api, conn)
 	for _, end := range ends.inOrder() {
 		to.atEnd(end.name, end.f)
 	}

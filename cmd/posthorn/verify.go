@@ -3,15 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/verify"
-	"github.com/posthorn/posthorn/processor/trigger"
+	"github.com/posthorn/posthorn/schemas"
 )
 
 type verifyOptions struct {
@@ -64,38 +67,51 @@ func (a *app) report(ctx context.Context, cfg *config.Config, o verifyOptions) (
 	if err != nil {
 		return nil, err
 	}
-	secret, err := cfg.RecipientSecret.Value()
-	if err != nil {
-		return nil, fmt.Errorf("recipient_secret: %w", err)
-	}
-	rules, err := trigger.Load(cfg.Rules...)
-	if err != nil {
-		return nil, err
-	}
 	serde, err := register(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	vc := verify.Config{
-		Kafka: kafkaConfig(cfg, log), Serde: serde, Secret: []byte(secret), Rules: rules,
-		Timeout: o.timeout, Dir: o.dir,
+	vc, closeConn, err := a.verifyConfig(ctx, cfg, serde, log, o)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.ClickHouse.DSN != "" {
-		conn, err := analytics.Open(ctx, cfg.ClickHouse.DSN)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = conn.Close() }()
-		vc.ClickHouse = conn
+	defer closeConn()
+	live, err := generation.Read(ctx, vc.Kafka)
+	if err != nil {
+		return nil, err
 	}
-	if !o.quiet {
-		vc.Progress = a.phases()
-	}
+	vc.Generation = live.Generation
 	report, err := verify.Run(ctx, vc)
 	if err != nil {
 		return nil, fmt.Errorf("verifying: %w", err)
 	}
 	return report, nil
+}
+
+// verifyConfig gathers what everything derived can be recomputed with, and opens
+// the database, where there is one.
+func (a *app) verifyConfig(ctx context.Context, cfg *config.Config, serde *schemas.Serde, log *slog.Logger, o verifyOptions) (vc verify.Config, closeConn func(), err error) {
+	vc = verify.Config{Kafka: kafkaConfig(cfg, log), Serde: serde, Timeout: o.timeout, Dir: o.dir}
+	if vc.Secret, vc.Rules, err = secretAndRules(cfg); err != nil {
+		return vc, nil, err
+	}
+	if !o.quiet {
+		vc.Progress = a.phases()
+	}
+	vc.ClickHouse, closeConn, err = openConn(ctx, cfg)
+	return vc, closeConn, err
+}
+
+// openConn connects to the database; without a DSN there is none.
+func openConn(ctx context.Context, cfg *config.Config) (driver.Conn, func(), error) {
+	if cfg.ClickHouse.DSN == "" {
+		return nil, func() {}, nil
+	}
+	conn, err := analytics.Open(ctx, cfg.ClickHouse.DSN)
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, func() { _ = conn.Close() }, nil
 }
 
 // phases shows one progress bar after another.
@@ -107,6 +123,7 @@ func (a *app) phases() func(phase string, done, total int64) {
 			bar = a.bar(total, phase)
 			current = phase
 		}
+		bar.ChangeMax64(total) // live traffic adds to it
 		_ = bar.Set64(min(done, total))
 	}
 }
@@ -115,5 +132,5 @@ func (a *app) bar(total int64, what string) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(a.errOut), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false))
+		progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
 }

@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/internal/simulate"
+	"github.com/posthorn/posthorn/schemas"
+)
+
+// damage doubles an event and takes a message's state of mind away: what no
+// restart would mend.
+func damage(t *testing.T, brokers []string) {
+	t.Helper()
+	cl, err := kafka.NewConsumer(kafka.Config{Brokers: brokers}, kgo.ConsumeTopics(schemas.TopicEvents, schemas.TopicStatistics))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	p, err := kafka.NewProducer(kafka.Config{Brokers: brokers}, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	double := func(rec *kgo.Record) {
+		copied := &kgo.Record{Topic: rec.Topic, Partition: rec.Partition, Key: rec.Key, Value: rec.Value}
+		if err := p.ProduceSync(t.Context(), copied).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An event twice; and of a window that has changed, what it was at first.
+	first := map[string]*kgo.Record{}
+	for need := map[string]bool{schemas.TopicEvents: true, schemas.TopicStatistics: true}; len(need) > 0; {
+		fetches := cl.PollFetches(t.Context())
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		fetches.EachRecord(func(rec *kgo.Record) {
+			if !need[rec.Topic] {
+				return
+			}
+			key := rec.Topic + string(rec.Key)
+			before := first[key]
+			if before == nil {
+				first[key] = rec
+			}
+			if rec.Topic == schemas.TopicEvents || before != nil && string(before.Value) != string(rec.Value) {
+				delete(need, rec.Topic)
+				double(first[key])
+			}
+		})
+	}
+}
+
+// TestRebuild damages what is derived, derives it again beside live traffic, and
+// wants every number right and nobody called twice.
+func TestRebuild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	a := startUp(t)
+	before, err := a.campaign(t.Context(), 1, 20_000, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.called(before)
+	damage(t, a.brokers)
+	if out, err := run(t, time.Minute, "verify", "--config", a.config, "--quiet"); err == nil {
+		t.Fatalf("the damage is not found:\n%s", out)
+	}
+
+	during := make(chan *simulate.Truth, 1)
+	go func() {
+		truth, err := a.campaign(t.Context(), 2, 20_000, 800)
+		if err != nil {
+			t.Errorf("posting: %v", err)
+		}
+		during <- truth
+	}()
+	out, err := run(t, 3*time.Minute, "rebuild", "--config", a.config, "--quiet")
+	if err != nil || !strings.Contains(out, "Generation 2 is live") {
+		t.Fatalf("posthorn rebuild: %v\n%s", err, out)
+	}
+	t.Logf("posthorn rebuild:\n%s", out)
+	select {
+	case truth := <-during:
+		t.Log("the traffic ended before the rebuild")
+		during <- truth
+	default:
+	}
+	second := <-during
+	a.exact(before, second)
+
+	// The new generation goes on, over a restart too.
+	third, err := a.campaign(t.Context(), 3, 5_000, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.exact(before, second, third)
+	if out, err := run(t, time.Minute, "rebuild", "--drop", "--config", a.config); err != nil || !strings.Contains(out, "generation 1 is gone") {
+		t.Errorf("posthorn rebuild --drop: %v\n%s", err, out)
+	}
+	a.up.stop()
+	a.up.launch()
+	a.ready(time.Minute)
+	fourth, err := a.campaign(t.Context(), 4, 5_000, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.exact(before, second, third, fourth)
+	if s := a.shop.Stats(); s.Duplicates > 0 {
+		t.Errorf("%d callbacks were made again: %+v", s.Duplicates, s)
+	}
+}
