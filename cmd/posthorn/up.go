@@ -104,8 +104,9 @@ func (a *app) startUp(ctx context.Context, cfg *config.Config, log *slog.Logger,
 		}
 	}()
 	var epoch int64
+	var unclean bool
 	if len(cfg.Kafka.Brokers) == 0 {
-		if epoch, err = startKafka(ctx, cfg, log, &ends); err != nil {
+		if epoch, unclean, err = startKafka(ctx, cfg, log, &ends); err != nil {
 			return nil, err
 		}
 	}
@@ -115,6 +116,11 @@ func (a *app) startUp(ctx context.Context, cfg *config.Config, log *slog.Logger,
 	u.epoch = epoch
 	if err := ensureTopics(ctx, cfg, u.kafka); err != nil {
 		return nil, err
+	}
+	if unclean {
+		if err := rewindDelivery(ctx, u.kafka); err != nil {
+			return nil, err
+		}
 	}
 	conn, err := a.startClickHouse(ctx, u, &ends)
 	if err != nil {
@@ -136,6 +142,13 @@ func (a *app) startUp(ctx context.Context, cfg *config.Config, log *slog.Logger,
 	}
 
 	to.atEnd("readiness", func() error { u.health.Drain(); return nil })
+	recovery, err := newRecovery(a, u, unclean)
+	if err != nil {
+		return nil, err
+	}
+	if recovery != nil {
+		to.add("recovery", recovery.run)
+	}
 	if err := u.gateway(to, gateway); err != nil {
 		return nil, err
 	}
@@ -153,30 +166,30 @@ func (a *app) startUp(ctx context.Context, cfg *config.Config, log *slog.Logger,
 	return u, nil
 }
 
-func startKafka(ctx context.Context, cfg *config.Config, log *slog.Logger, ends *cleanUps) (epoch int64, err error) {
+func startKafka(ctx context.Context, cfg *config.Config, log *slog.Logger, ends *cleanUps) (epoch int64, unclean bool, err error) {
 	_, text, err := net.SplitHostPort(cfg.Kafka.Listen)
 	if err != nil {
-		return 0, fmt.Errorf("kafka.listen: %w", err)
+		return 0, false, fmt.Errorf("kafka.listen: %w", err)
 	}
 	port, err := strconv.Atoi(text)
 	if err != nil {
-		return 0, fmt.Errorf("kafka.listen: %w", err)
+		return 0, false, fmt.Errorf("kafka.listen: %w", err)
 	}
 	b, err := broker.Start(ctx, broker.Config{Dir: filepath.Join(cfg.Data, "kafka"), Port: port, SyncWrites: cfg.Kafka.SyncWrites, Logger: log})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	ends.add("kafka", b.Close)
 	if b.Unclean() {
-		log.Warn("the last stop was not an orderly one; posthorn verify tells whether everything agrees")
+		log.Warn("the last stop was not an orderly one: everything will be verified, and derived again where it differs")
 	}
 	r, err := registry.Start(registry.Config{Dir: filepath.Join(cfg.Data, "registry"), Listen: cfg.Registry.Listen, Logger: log})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	ends.add("registry", r.Close)
 	cfg.Kafka.Brokers, cfg.Kafka.Replication, cfg.Registry.URL = b.Addrs(), 1, r.URL()
-	return b.Epoch(), nil
+	return b.Epoch(), b.Unclean(), nil
 }
 
 // startClickHouse connects to the database, the embedded one where none is

@@ -139,4 +139,3 @@ func Confirm(ctx context.Context, cfg kafka.Config, g schemas.Generation) error 
 	}
 	return err
 }
-
