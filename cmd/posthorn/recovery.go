@@ -62,6 +62,8 @@ const (
 	// recoveryPatience bounds the wait for stages to become ready: one that was
 	// torn may never be, and a rebuild is what mends it.
 	recoveryPatience = time.Minute
+	// recoveryTimeout bounds the wait for stages in a verification.
+	recoveryTimeout = 5 * time.Minute
 	// recoveryPause is the time between two attempts.
 	recoveryPause = time.Minute
 )
@@ -95,7 +97,7 @@ func (r *recovery) run(ctx context.Context) error {
 
 // mend verifies, and rebuilds where anything differs.
 func (r *recovery) mend(ctx context.Context) error {
-	vc, closeConn, err := r.app.verifyConfig(ctx, r.cfg, r.serde, r.log, verifyOptions{timeout: recoveryPatience, quiet: true})
+	vc, closeConn, err := r.app.verifyConfig(ctx, r.cfg, r.serde, r.log, verifyOptions{timeout: recoveryTimeout, quiet: true})
 	if err != nil {
 		return err
 	}

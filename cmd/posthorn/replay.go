@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -122,7 +123,11 @@ func (r *replayer) add(tenant, account, source, provider, reason string, ref sch
 }
 
 func (r *replayer) findRejected(ctx context.Context, o replayOptions) error {
-	return r.read(ctx, schemas.TopicRejected, func(rec *kgo.Record) error {
+	live, err := generation.Read(ctx, r.kafka)
+	if err != nil {
+		return err
+	}
+	return r.read(ctx, live.Generation.Topic(schemas.TopicRejected), func(rec *kgo.Record) error {
 		var x schemas.Rejection
 		if err := r.serde.Decode(rec.Value, &x); err != nil {
 			return fmt.Errorf("decoding rejection: %w", err)

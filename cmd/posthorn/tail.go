@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/schemas"
@@ -28,7 +29,8 @@ func (a *app) tailCommand() *cobra.Command {
 		Use: "tail TOPIC", Short: "Follow a topic, Avro as JSON lines", Args: cobra.ExactArgs(1),
 		Long: `Prints each record of a topic as one line of JSON, from now on or from the
 start, until --limit records, --timeout without a new one, or an interrupt.
-Only committed records are shown.`,
+Only committed records are shown, and of a topic that is derived those of the
+live generation.`,
 		Example: `  posthorn tail posthorn.events
   posthorn tail posthorn.rejected --from-start --timeout 2s
   posthorn tail posthorn.triggers --limit 1`,
@@ -85,7 +87,8 @@ type webhookLine struct {
 }
 
 func (a *app) tail(ctx context.Context, cfg *config.Config, topic string, o tailOptions) error {
-	if newRecord(topic) == nil {
+	name, numbered := schemas.SplitTopic(topic)
+	if newRecord(name) == nil {
 		return fmt.Errorf("topic %s holds no records that can be shown; see: posthorn topics print", topic)
 	}
 	serde, err := register(ctx, cfg)
@@ -95,6 +98,13 @@ func (a *app) tail(ctx context.Context, cfg *config.Config, topic string, o tail
 	log, err := a.logger(cfg)
 	if err != nil {
 		return err
+	}
+	if numbered == schemas.FirstGeneration {
+		live, err := generation.Read(ctx, kafkaConfig(cfg, log))
+		if err != nil {
+			return err
+		}
+		topic = live.Generation.Topic(name)
 	}
 	from := kgo.NewOffset().AtEnd()
 	if o.fromStart {
@@ -123,7 +133,7 @@ func (a *app) tail(ctx context.Context, cfg *config.Config, topic string, o tail
 			if stream.IsMarker(rec) || len(rec.Value) == 0 {
 				continue
 			}
-			value := newRecord(topic)
+			value := newRecord(name)
 			if err := serde.Decode(rec.Value, value); err != nil {
 				return fmt.Errorf("decoding %s partition %d offset %d: %w", topic, rec.Partition, rec.Offset, err)
 			}

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/internal/generation"
@@ -80,61 +82,107 @@ func countsMore(t *testing.T, before, after *kgo.Record) bool {
 // wants every number right and nobody called twice.
 func TestRebuild(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("takes minutes")
 	}
 	a := startUp(t)
-	before, err := a.campaign(t.Context(), 1, 20_000, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.called(before)
+	first := a.posted(1, 20_000)
+	a.called(first)
 	damage(t, a.brokers)
 	if out, err := run(t, time.Minute, "verify", "--config", a.config, "--quiet"); err == nil {
 		t.Fatalf("the damage is not found:\n%s", out)
 	}
 
+	// One rebuild is killed on its way, one stops before the switch: nothing
+	// that is live has changed.
+	killed := start(t, "rebuild", "rebuild", "--config", a.config, "--quiet")
+	eventually(t, time.Minute, "waiting for a rebuild to begin", func() error {
+		n, err := generation.Members(t.Context(), a.admin, 2)
+		if err == nil && n == 0 {
+			err = errors.New("nobody derives generation 2")
+		}
+		return err
+	})
+	killed.kill()
 	during := make(chan *simulate.Truth, 1)
 	go func() {
-		truth, err := a.campaign(t.Context(), 2, 20_000, 800)
+		truth, err := a.campaign(t.Context(), 2, 30_000, 700)
 		if err != nil {
 			t.Errorf("posting: %v", err)
 		}
 		during <- truth
 	}()
-	out, err := run(t, 3*time.Minute, "rebuild", "--config", a.config, "--quiet")
-	if err != nil || !strings.Contains(out, "Generation 2 is live") {
-		t.Fatalf("posthorn rebuild: %v\n%s", err, out)
+	a.rebuild("Nothing was switched, as told", "--no-switch")
+	if live := a.live(); live != 1 {
+		t.Fatalf("generation %d is live before the switch", live)
 	}
-	t.Logf("posthorn rebuild:\n%s", out)
-	select {
-	case truth := <-during:
+	out := a.rebuild("Generation 3 is live", "--resume")
+	t.Logf("posthorn rebuild --resume:\n%s", out)
+	if len(during) > 0 {
 		t.Log("the traffic ended before the rebuild")
-		during <- truth
-	default:
 	}
 	second := <-during
-	a.exact(before, second)
+	a.exact(first, second)
 
 	// The new generation goes on, over a restart too.
-	third, err := a.campaign(t.Context(), 3, 5_000, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.exact(before, second, third)
+	third := a.posted(3, 5_000)
+	a.exact(first, second, third)
 	if out, err := run(t, time.Minute, "rebuild", "--drop", "--config", a.config); err != nil || !strings.Contains(out, "generation 1 is gone") {
 		t.Errorf("posthorn rebuild --drop: %v\n%s", err, out)
 	}
 	a.up.stop()
 	a.up.launch()
 	a.ready(time.Minute)
-	fourth, err := a.campaign(t.Context(), 4, 5_000, 0)
-	if err != nil {
+	fourth := a.posted(4, 5_000)
+	a.exact(first, second, third, fourth)
+
+	// What is not retained can't be derived again, and that is not passed over.
+	oldest := kadm.Offsets{}
+	oldest.AddOffset(schemas.TopicWebhooks, 0, 10, -1)
+	if _, err := a.admin.DeleteRecords(t.Context(), oldest); err != nil {
 		t.Fatal(err)
 	}
-	a.exact(before, second, third, fourth)
+	if out, err := run(t, time.Minute, "rebuild", "--config", a.config, "--quiet"); err == nil || !strings.Contains(out, "no longer retained") {
+		t.Errorf("posthorn rebuild without the oldest webhooks: %v\n%s", err, out)
+	}
+	a.rebuild("lacks what only they told", "--lose-history")
+	if live := a.live(); live != 4 {
+		t.Errorf("generation %d is live, want 4", live)
+	}
+	if out, err := run(t, time.Minute, "verify", "--config", a.config, "--quiet"); err != nil {
+		t.Errorf("posthorn verify: %v\n%s", err, out)
+	}
 	if s := a.shop.Stats(); s.Duplicates > 0 {
 		t.Errorf("%d callbacks were made again: %+v", s.Duplicates, s)
 	}
+}
+
+// posted posts a campaign as fast as it goes.
+func (a *allInOne) posted(seed uint64, events int) *simulate.Truth {
+	a.t.Helper()
+	truth, err := a.campaign(a.t.Context(), seed, events, 0)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return truth
+}
+
+// rebuild runs a rebuild that must say something.
+func (a *allInOne) rebuild(want string, args ...string) string {
+	a.t.Helper()
+	out, err := run(a.t, 3*time.Minute, append([]string{"rebuild", "--config", a.config, "--quiet"}, args...)...)
+	if err != nil || !strings.Contains(out, want) {
+		a.t.Fatalf("posthorn rebuild %v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+func (a *allInOne) live() schemas.Generation {
+	a.t.Helper()
+	live, err := generation.Read(a.t.Context(), kafka.Config{Brokers: a.brokers})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return live.Generation
 }
 
 // TestRebuildServices does it on an Apache Kafka, with gateway, sink and two

@@ -186,9 +186,9 @@ func Members(ctx context.Context, adm *kadm.Client, g schemas.Generation) (n int
 	return n, nil
 }
 
-// AwaitVacant waits until no other member of a group reads a topic other than
-// this one: the workers of another generation, which share the group's state,
-// have left. A member that was a static one of the same instance is not another.
+// AwaitVacant waits until no member of a group reads a topic other than this
+// one: the workers of another generation, which share the group's state, have
+// left. What instance was itself, as a static member, is taken out.
 func AwaitVacant(ctx context.Context, adm *kadm.Client, group, topic, instance string) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		other, err := hasOther(ctx, adm, group, topic, instance)
@@ -209,14 +209,22 @@ func hasOther(ctx context.Context, adm *kadm.Client, group, topic, instance stri
 		return false, fmt.Errorf("describing group %s: %w", group, err)
 	}
 	for _, m := range groups[group].Members {
-		if instance != "" && m.InstanceID != nil && *m.InstanceID == instance {
+		// While the group rebalances nothing is known of its members.
+		meta, known := m.Join.AsConsumer()
+		if known && slices.Contains(meta.Topics, topic) {
 			continue
 		}
-		// While the group rebalances nothing is known of its members.
-		meta, ok := m.Join.AsConsumer()
-		if !ok || !slices.Contains(meta.Topics, topic) {
-			return true, nil
+		if known && instance != "" && m.InstanceID != nil && *m.InstanceID == instance {
+			// A static member does not leave by itself; the others wait for it.
+			left, err := adm.LeaveGroup(ctx, kadm.LeaveGroup(group).InstanceIDs(instance))
+			if err == nil {
+				err = left.Error()
+			}
+			if err != nil {
+				return true, fmt.Errorf("leaving group %s: %w", group, err)
+			}
 		}
+		return true, nil
 	}
 	return false, nil
 }

@@ -26,12 +26,8 @@ func (r *rebuild) prepare(ctx context.Context) (schemas.Generation, error) {
 		if g <= r.live.Generation {
 			continue
 		}
-		n, err := generation.Members(ctx, r.adm, g)
-		if err != nil {
+		if err := r.awaitIdle(ctx, g); err != nil {
 			return 0, err
-		}
-		if n > 0 {
-			return 0, fmt.Errorf("another rebuild is under way: generation %d is being derived; wait for it, or stop it (one that was killed is noticed after 10 s)", g)
 		}
 	}
 	next := r.live.Last + 1
@@ -66,6 +62,29 @@ func (r *rebuild) prepare(ctx context.Context) (schemas.Generation, error) {
 		}
 	}
 	return next, nil
+}
+
+// idleTimeout is longer than the group notices that a killed rebuild is gone.
+const idleTimeout = kafka.DefaultSessionTimeout + 5*time.Second
+
+// awaitIdle makes sure that nobody derives a generation.
+func (r *rebuild) awaitIdle(ctx context.Context, g schemas.Generation) error {
+	for began := time.Now(); ; {
+		n, err := generation.Members(ctx, r.adm, g)
+		if err != nil || n == 0 {
+			return err
+		}
+		waited := time.Since(began)
+		if waited > idleTimeout {
+			return fmt.Errorf("another rebuild is under way: generation %d is being derived; wait for it, or stop it", g)
+		}
+		r.progress("waiting for another rebuild to be gone", int64(waited), int64(idleTimeout))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 func drop(ctx context.Context, adm *kadm.Client, conn driver.Conn, g schemas.Generation) error {
