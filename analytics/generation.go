@@ -169,7 +169,7 @@ func moves(ctx context.Context, conn driver.Conn, g schemas.Generation) (moves, 
 		if p.merge {
 			away = formerTable(name, g)
 		}
-		made = append(made, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s AS %s ENGINE = Merge(currentDatabase(), '^%s$')", next, g.Table(name), g.Table(name)))
+		made = append(made, "CREATE TABLE IF NOT EXISTS "+mergeOver(next, name, g, g.Table(name)))
 		moves = append(moves, name+" TO "+away, next+" TO "+name)
 	}
 	return moves, made, nil

@@ -79,3 +79,37 @@ func TestExpose(t *testing.T) {
 		t.Errorf("%d tables are left, want %d; %d messages, want 4", n, want, count())
 	}
 }
+
+// A migration reaches the tables of all generations, and what analysts ask.
+func TestMigrationsOfGenerations(t *testing.T) {
+	conn := migrated(t)
+	has := func(table, column string) bool {
+		return number(t, conn, "SELECT count() FROM system.columns WHERE database = currentDatabase() AND table = '"+table+"' AND name = '"+column+"'") == 1
+	}
+	for i, tables := range [][]string{{"messages"}, {"messages", "messages_2"}, {"messages", "messages_1", "messages_2"}} {
+		switch i {
+		case 1:
+			if err := CreateTables(t.Context(), conn, 2, 1); err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			if err := Expose(t.Context(), conn, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		column := "added_" + string(rune('a'+i))
+		for range 2 { // every statement may be repeated
+			if err := apply(t.Context(), conn, "ALTER TABLE messages\n    ADD COLUMN IF NOT EXISTS "+column+" String"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, table := range tables {
+			if !has(table, column) {
+				t.Errorf("%s has no column %s", table, column)
+			}
+		}
+	}
+	if n := number(t, conn, "SELECT count() FROM messages FINAL WHERE added_c = ''"); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+}

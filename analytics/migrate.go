@@ -80,7 +80,7 @@ func Migrate(ctx context.Context, conn driver.Conn) ([]Migration, error) {
 	}
 	for _, m := range pending {
 		for _, statement := range statements(m.SQL) {
-			if err := conn.Exec(ctx, statement); err != nil {
+			if err := apply(ctx, conn, statement); err != nil {
 				return nil, fmt.Errorf("applying migration %s: %w", m.Name, err)
 			}
 		}
