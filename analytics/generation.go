@@ -2,10 +2,13 @@ package analytics
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -45,9 +48,20 @@ var mergedTable = regexp.MustCompile(`_(\d+)\$'\)`)
 
 func publicTable(ctx context.Context, conn driver.Conn, name string) (public, error) {
 	var engine string
-	err := conn.QueryRow(ctx, `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?`, name).Scan(&engine)
-	if err != nil {
-		return public{}, fmt.Errorf("describing table %s: %w", name, err)
+	for attempt := 0; ; attempt++ {
+		err := conn.QueryRow(ctx, `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?`, name).Scan(&engine)
+		if err == nil {
+			break
+		}
+		// In the middle of a renaming there is none for a moment.
+		if !errors.Is(err, sql.ErrNoRows) || attempt == 20 {
+			return public{}, fmt.Errorf("describing table %s: %w", name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return public{}, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 	if !strings.HasPrefix(engine, "Merge(") {
 		return public{generation: schemas.FirstGeneration}, nil
@@ -107,70 +121,46 @@ func DropTables(ctx context.Context, conn driver.Conn, g schemas.Generation) err
 	return nil
 }
 
-// Expose makes the public names stand for a generation, all in one statement. It
-// never goes back to an earlier one, and may be called by several at once.
+// Expose makes the public names stand for a generation. It never goes back to an
+// earlier one, and may be called by several at once.
 func Expose(ctx context.Context, conn driver.Conn, g schemas.Generation) error {
-	for attempt := 0; ; attempt++ {
-		moves, made, err := moves(ctx, conn, g)
-		if err != nil {
-			return err
-		}
-		if len(moves) == 0 {
-			return dropMoved(ctx, conn, g)
-		}
-		for _, create := range made {
-			if err := conn.Exec(ctx, create); err != nil {
-				return fmt.Errorf("exposing generation %d: %w", g, err)
-			}
-		}
-		// Another process that does the same may be ahead: then there is nothing
-		// left to do, which the next look tells.
-		if err := conn.Exec(ctx, "RENAME TABLE "+strings.Join(moves, ", ")); err != nil && attempt >= 3 {
-			return fmt.Errorf("exposing generation %d: %w", g, err)
-		}
-	}
-}
-
-// formerTable and nextTable are names on the way from one Merge table to another.
-func formerTable(name string, g schemas.Generation) string {
-	return fmt.Sprintf("%s_before_%d", name, g)
-}
-
-func nextTable(name string, g schemas.Generation) string { return fmt.Sprintf("%s_as_%d", name, g) }
-
-// dropMoved drops the Merge tables that were replaced, and those of a process
-// that was too late.
-func dropMoved(ctx context.Context, conn driver.Conn, g schemas.Generation) error {
-	if g <= schemas.FirstGeneration {
-		return nil
-	}
 	for _, name := range derivedTables() {
-		for _, table := range []string{formerTable(name, g), nextTable(name, g)} {
-			if err := conn.Exec(ctx, "DROP TABLE IF EXISTS "+table); err != nil {
-				return fmt.Errorf("dropping table %s: %w", table, err)
-			}
+		if err := expose(ctx, conn, g, name); err != nil {
+			return fmt.Errorf("exposing generation %d: %w", g, err)
 		}
 	}
 	return nil
 }
 
-// moves lists the renames that expose a generation, and the statements that make
-// what is renamed; none where it is exposed, or a later one.
-func moves(ctx context.Context, conn driver.Conn, g schemas.Generation) (moves, made []string, err error) {
-	for _, name := range derivedTables() {
+// exposeAttempts is how often another process may be in the way.
+const exposeAttempts = 5
+
+func expose(ctx context.Context, conn driver.Conn, g schemas.Generation, name string) error {
+	next := fmt.Sprintf("%s_as_%d", name, g)
+	var last error
+	for range exposeAttempts {
 		p, err := publicTable(ctx, conn, name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if p.generation >= g {
+		switch {
+		case err != nil:
+			return err
+		case p.generation >= g:
+			// One that was too late has left its own.
+			return conn.Exec(ctx, "DROP TABLE IF EXISTS "+next)
+		case p.merge:
+			if err := conn.Exec(ctx, "CREATE OR REPLACE TABLE "+mergeOver(name, name, g, g.Table(name))); err != nil {
+				return err
+			}
 			continue
 		}
-		next, away := nextTable(name, g), firstTable(name)
-		if p.merge {
-			away = formerTable(name, g)
+		if err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS "+mergeOver(next, name, g, g.Table(name))); err != nil {
+			return err
 		}
-		made = append(made, "CREATE TABLE IF NOT EXISTS "+mergeOver(next, name, g, g.Table(name)))
-		moves = append(moves, name+" TO "+away, next+" TO "+name)
+		// Not by an exchange: done twice it would be undone. Where this fails
+		// another process is ahead, which the next look tells.
+		last = conn.Exec(ctx, fmt.Sprintf("RENAME TABLE %s TO %s, %s TO %s", name, firstTable(name), next, name))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
-	return moves, made, nil
+	return fmt.Errorf("table %s is still not that of the generation: %w", name, last)
 }

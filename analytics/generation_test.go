@@ -30,7 +30,7 @@ func TestExpose(t *testing.T) {
 		t.Fatal(err)
 	}
 	live := schemas.FirstGeneration
-	for _, g := range []schemas.Generation{2, 4} {
+	for _, g := range []schemas.Generation{2, 4, 5} {
 		if err := CreateTables(t.Context(), conn, g, live); err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestExpose(t *testing.T) {
 			t.Fatalf("generation %d is seen before it is exposed", g)
 		}
 		var all sync.WaitGroup
-		for range 3 { // every sink does it when it starts
+		for range 4 { // every sink does it when it starts
 			all.Go(func() {
 				if err := Expose(t.Context(), conn, g); err != nil {
 					t.Errorf("exposing generation %d: %v", g, err)
@@ -56,7 +56,7 @@ func TestExpose(t *testing.T) {
 		live = g
 	}
 	// A sink that is late neither goes back nor writes among the new rows.
-	if err := Expose(t.Context(), conn, 2); err != nil || count() != 4 {
+	if err := Expose(t.Context(), conn, 2); err != nil || count() != 5 {
 		t.Errorf("exposing an earlier generation: %v, %d messages", err, count())
 	}
 	if err := addMessages(t, conn, "messages", 20); err == nil {
@@ -65,18 +65,18 @@ func TestExpose(t *testing.T) {
 	if table, err := PhysicalTable(t.Context(), conn, 1, "messages"); err != nil || table != "messages_1" {
 		t.Errorf("the first generation's table is %q: %v", table, err)
 	}
-	if err := DropTables(t.Context(), conn, 4); err == nil {
+	if err := DropTables(t.Context(), conn, 5); err == nil {
 		t.Error("the live generation's tables were dropped")
 	}
-	for _, g := range []schemas.Generation{1, 2, 3} {
+	for _, g := range []schemas.Generation{1, 2, 3, 4} {
 		if err := DropTables(t.Context(), conn, g); err != nil {
 			t.Error(err)
 		}
 	}
 	// deliveries is one for all; the live ones are a table and its public name.
 	want := uint64(2*len(derivedTables()) + len([]string{"deliveries", "campaigns", "schema_migrations"}))
-	if n := number(t, conn, "SELECT count() FROM system.tables WHERE database = currentDatabase()"); n != want || count() != 4 {
-		t.Errorf("%d tables are left, want %d; %d messages, want 4", n, want, count())
+	if n := number(t, conn, "SELECT count() FROM system.tables WHERE database = currentDatabase()"); n != want || count() != 5 {
+		t.Errorf("%d tables are left, want %d; %d messages, want 5", n, want, count())
 	}
 }
 

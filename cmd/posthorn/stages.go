@@ -117,7 +117,7 @@ func (s *stages) delivery(ctx context.Context, to *actors) error {
 	d, err := delivery.New(delivery.Config{
 		Serde: s.serde, Endpoints: s.endpoints, Wake: func() { w.Wake() },
 		Generation: g, Rebuilt: s.live.Since, MaxAge: maxAges(s.rules),
-		Confirm: func() error { return generation.Confirm(ctx, s.kafka, g) },
+		Confirm: func() error { return s.confirm(ctx, g) },
 		Version: version(), Registerer: s.reg, Logger: s.log,
 	})
 	if err != nil {
@@ -145,6 +145,17 @@ func (s *stages) delivery(ctx context.Context, to *actors) error {
 		return runDrained(ctx, w, drain)
 	})
 	return nil
+}
+
+// confirmTimeout bounds the look at which generation is live.
+const confirmTimeout = 10 * time.Second
+
+// confirm checks that a generation is live, also for a worker that is being
+// stopped: it drains first.
+func (s *stages) confirm(ctx context.Context, g schemas.Generation) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
+	defer cancel()
+	return generation.Confirm(ctx, s.kafka, g)
 }
 
 // awaitPredecessor waits until nobody delivers for another generation: all
@@ -314,19 +325,37 @@ func (n *node) sink(to *actors, conn driver.Conn) {
 			if err != nil {
 				return err
 			}
-			n.health.Register("sink", func() (bool, string) {
-				if err := s.Ready(); err != nil {
-					return false, err.Error()
-				}
-				return true, ""
-			})
 			to.add("sink", func(ctx context.Context) error {
-				if err := analytics.Expose(ctx, conn, live.Generation); err != nil {
+				if err := n.expose(ctx, conn, live.Generation); err != nil {
 					return err
 				}
+				n.health.Register("sink", func() (bool, string) {
+					if err := s.Ready(); err != nil {
+						return false, err.Error()
+					}
+					return true, ""
+				})
 				return s.Run(ctx)
 			})
 			return to.run()
 		})
 	})
+}
+
+// expose makes the tables' names stand for the live generation. The database may
+// be away when it goes live: that is waited for.
+func (n *node) expose(ctx context.Context, conn driver.Conn, g schemas.Generation) error {
+	for {
+		err := analytics.Expose(ctx, conn, g)
+		if err == nil {
+			return nil
+		}
+		n.log.Error("the tables do not stand for the live generation yet, trying again", "error", err)
+		n.health.Register("sink", func() (bool, string) { return false, err.Error() })
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(2 * time.Second):
+		}
+	}
 }
