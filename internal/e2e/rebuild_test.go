@@ -86,7 +86,7 @@ func TestRebuild(t *testing.T) {
 	}
 	a := startUp(t)
 	first := a.posted(1, 20_000)
-	a.called(first)
+	a.allCalled(first)
 	damage(t, a.brokers)
 	if out, err := run(t, time.Minute, "verify", "--config", a.config, "--quiet"); err == nil {
 		t.Fatalf("the damage is not found:\n%s", out)
@@ -198,6 +198,7 @@ func TestRebuildServices(t *testing.T) {
 	p := c.post(7)
 	// Work for all: some of it is done when the damage comes.
 	c.wait(time.Minute, "for triggers", func() bool { return c.shop.Stats().Unique > 1000 })
+	before := c.shop.IDs()
 	damage(t, brokers)
 	out, err := run(t, 4*time.Minute, "rebuild", "--config", c.config, "--quiet")
 	if err != nil || !strings.Contains(out, "Generation 2 is live") {
@@ -210,8 +211,12 @@ func TestRebuildServices(t *testing.T) {
 			t.Errorf("%s did not move over", process.name)
 		}
 	}
-	if s := c.shop.Stats(); s.Duplicates > 0 {
-		t.Errorf("%d callbacks were made again: %+v", s.Duplicates, s)
+	// One that was under way while the two processors shared the partitions anew
+	// may be made again, but none that was done.
+	for _, id := range before {
+		if c.repeated[id] {
+			t.Errorf("callback %s was made again", id)
+		}
 	}
 	if out, err := run(t, time.Minute, "rebuild", "--drop", "--config", c.config); err != nil || !strings.Contains(out, "generation 1 is gone") {
 		t.Errorf("posthorn rebuild --drop: %v\n%s", err, out)

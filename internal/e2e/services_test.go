@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ type services struct {
 	conn   driver.Conn
 	shop   *receiver.Server
 	front  *front
+
+	mu       sync.Mutex
+	repeated map[string]bool // ids of callbacks that were made again
 
 	gateway, processor, sink *process
 }
@@ -58,7 +62,7 @@ func startServices(t *testing.T, brokers []string) *services {
 	}
 	t.Cleanup(func() { schemas.Close() })
 	s := &services{t: t, config: filepath.Join(dir, "posthorn.yaml"), api: "http://" + address(t)}
-	if s.shop, err = receiver.Start("127.0.0.1:0", receiver.Config{Secrets: []string{shopKey}}); err != nil {
+	if s.shop, err = receiver.Start("127.0.0.1:0", receiver.Config{Secrets: []string{shopKey}, OnCall: s.called}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.shop.Close() })
@@ -115,6 +119,19 @@ endpoints:
 		eventually(t, time.Minute, "waiting until the services are ready", func() error { return httpOK(url) })
 	}
 	return s
+}
+
+// called notes which callbacks are made again.
+func (s *services) called(c receiver.Call) {
+	if !c.Duplicate {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.repeated == nil {
+		s.repeated = map[string]bool{}
+	}
+	s.repeated[c.ID] = true
 }
 
 // transactions returns the stages that have a transaction open.

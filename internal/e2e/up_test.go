@@ -104,7 +104,7 @@ func (a *allInOne) campaign(ctx context.Context, seed uint64, events int, rate f
 }
 
 // called waits until all triggers have called.
-func (a *allInOne) called(truths ...*simulate.Truth) {
+func (a *allInOne) allCalled(truths ...*simulate.Truth) {
 	a.t.Helper()
 	var want int64
 	for _, truth := range truths {
@@ -121,7 +121,7 @@ func (a *allInOne) called(truths ...*simulate.Truth) {
 // exact checks every number that can be seen from outside.
 func (a *allInOne) exact(truths ...*simulate.Truth) {
 	a.t.Helper()
-	a.called(truths...)
+	a.allCalled(truths...)
 	if out, err := run(a.t, 3*time.Minute, "verify", "--config", a.config, "--quiet"); err != nil {
 		a.t.Errorf("posthorn verify: %v\n%s", err, out)
 	}

@@ -154,8 +154,8 @@ func TestCreateAndDrop(t *testing.T) {
 	}
 }
 
-// member joins a group to read a topic.
-func member(t *testing.T, cfg kafka.Config, group, topic, instance string) (leave func()) {
+// join joins a group to read a topic.
+func join(t *testing.T, cfg kafka.Config, group, topic, instance string, extra ...kgo.Opt) (leave func()) {
 	t.Helper()
 	assigned := make(chan struct{}, 10)
 	opts := []kgo.Opt{kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.Balancers(kgo.CooperativeStickyBalancer()),
@@ -163,7 +163,7 @@ func member(t *testing.T, cfg kafka.Config, group, topic, instance string) (leav
 	if instance != "" {
 		opts = append(opts, kgo.InstanceID(instance))
 	}
-	cl, err := kafka.NewConsumer(cfg, opts...)
+	cl, err := kafka.NewConsumer(cfg, append(opts, extra...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestDropInUse(t *testing.T) {
 	if err := generation.Create(t.Context(), adm, 2, 1); err != nil {
 		t.Fatal(err)
 	}
-	leave := member(t, cfg, "campaign.2", "posthorn.campaign-deltas.2", "")
+	leave := join(t, cfg, "campaign.2", "posthorn.campaign-deltas.2", "")
 	if n, err := generation.Members(t.Context(), adm, 2); n != 1 || err != nil {
 		t.Errorf("%d members, %v", n, err)
 	}
@@ -212,20 +212,31 @@ func TestAwaitVacant(t *testing.T) {
 	if err := vacant(""); err != nil {
 		t.Errorf("nobody is there: %v", err)
 	}
-	leave := member(t, cfg, group, schemas.TopicTriggers, "")
+	leave := join(t, cfg, group, schemas.TopicTriggers, "")
 	if vacant("me") == nil {
 		t.Error("somebody delivers for the generation before")
 	}
 	leave()
-	member(t, cfg, group, schemas.TopicTriggers, "me")() // stopped, and still a static member
+	join(t, cfg, group, schemas.TopicTriggers, "me")() // stopped, and still a static member
 	if vacant("another") == nil {
 		t.Error("another's static member was taken for gone")
 	}
 	if err := vacant("me"); err != nil {
 		t.Errorf("my own static member: %v", err)
 	}
-	member(t, cfg, group, next, "")
+	leave = join(t, cfg, group, next, "")
 	if err := vacant(""); err != nil {
 		t.Errorf("another worker of the same generation: %v", err)
+	}
+	leave()
+
+	// Of the protocol in which the broker assigns.
+	leave = join(t, cfg, group, schemas.TopicTriggers, "", kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+	if vacant("") == nil {
+		t.Error("a member of the other protocol was overlooked")
+	}
+	leave()
+	if err := vacant(""); err != nil {
+		t.Errorf("after it has left: %v", err)
 	}
 }
