@@ -240,7 +240,7 @@ func (r *run) check(ctx context.Context, res *result) error {
 	if err != nil {
 		return err
 	}
-	steps := verify.DefaultSteps()[:3] // there is no delivery here
+	steps := verify.Steps(schemas.FirstGeneration)[:3] // there is no delivery here
 	res.verify, err = verify.Run(ctx, verify.Config{
 		Kafka: r.kafka, Serde: r.serde, Secret: []byte(secret), Rules: rules, Steps: steps,
 		Timeout: recoveryLimit, Dir: r.dir,

@@ -11,6 +11,16 @@ import (
 // import the engine's own make one.
 type KafkaConfig = kafka.Config
 
+// GroupProtocol is how the members of a consumer group agree on who reads what.
+type GroupProtocol = kafka.Protocol
+
+const (
+	// ClassicGroup is the protocol of all Kafka versions, the default.
+	ClassicGroup = kafka.Classic
+	// ConsumerGroup is the protocol of KIP-848: the broker assigns.
+	ConsumerGroup = kafka.Consumer
+)
+
 // Topic is a topic as a stage needs it.
 type Topic struct {
 	Name string

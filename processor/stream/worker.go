@@ -36,12 +36,12 @@ type WorkerConfig struct {
 	// timeout moves no partitions. Optional.
 	InstanceID string
 	// Protocol is how the group agrees on who reads what; the default is
-	// kafka.Classic.
-	Protocol kafka.Protocol
+	// ClassicGroup.
+	Protocol GroupProtocol
 	// SessionTimeout is how long a member may be silent before its partitions
 	// go to others, TransactionTimeout how long what a dead worker left open
 	// holds up those who read after it. Together they bound a failover. Default
-	// 10 s each. With kafka.Consumer the broker decides on the session.
+	// 10 s each. With ConsumerGroup the broker decides on the session.
 	SessionTimeout, TransactionTimeout time.Duration
 	// MinFreeBytes is the space that must be free on the state's disk: with less
 	// the stage stops until there is room again. Default 64 MiB.
