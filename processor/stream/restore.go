@@ -47,24 +47,9 @@ func (s *session) restored(a *assignment) {
 // commit of another member is waited for.
 func (s *session) findPositions(ctx context.Context, as []*assignment) error {
 	input := s.w.stage.Input
-	var committed kadm.OffsetResponses
-	for try := 0; ; try++ {
-		var err error
-		committed, err = s.adm.FetchOffsetsForTopics(kadm.RequireStable(ctx), s.w.stage.Name, input)
-		if err == nil {
-			err = committed.Error()
-		}
-		if err == nil {
-			break
-		}
-		if try >= 100 || ctx.Err() != nil {
-			return fmt.Errorf("fetching offsets of group %s: %w", s.w.stage.Name, err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
+	committed, err := s.stableOffsets(ctx)
+	if err != nil {
+		return err
 	}
 	starts, ends, err := s.bounds(ctx, input)
 	if err != nil {
@@ -80,6 +65,28 @@ func (s *session) findPositions(ctx context.Context, as []*assignment) error {
 		}
 	}
 	return err
+}
+
+// stableOffsets asks what the group has committed, once all of its transactions
+// under way are decided.
+func (s *session) stableOffsets(ctx context.Context) (kadm.OffsetResponses, error) {
+	for try := 0; ; try++ {
+		committed, err := s.adm.FetchOffsetsForTopics(kadm.RequireStable(ctx), s.w.stage.Name, s.w.stage.Input)
+		if err == nil {
+			err = committed.Error()
+		}
+		if err == nil {
+			return committed, nil
+		}
+		if try >= 100 || ctx.Err() != nil {
+			return nil, fmt.Errorf("fetching offsets of group %s: %w", s.w.stage.Name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 type logPartition struct {

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -163,6 +164,11 @@ func (s *session) end(commit bool) (committed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("ending transaction: %w", err)
 	}
+	if commit && !committed {
+		if err := s.checkAborted(ctx); err != nil {
+			return false, err
+		}
+	}
 	s.inTxn = false
 	if committed {
 		s.w.metrics.commitSeconds.Observe(time.Since(start).Seconds())
@@ -177,24 +183,49 @@ func (s *session) end(commit bool) (committed bool, err error) {
 	return committed, err
 }
 
-// fence makes a transaction that consumed nothing commit an offset all the
-// same, the one it stands at: only so does the broker check that this worker
-// still owns what it writes for.
-func (s *session) fence(req *kmsg.TxnOffsetCommitRequest) error {
-	for _, topic := range req.Topics {
-		if len(topic.Partitions) > 0 {
-			return nil
+// checkAborted returns an error where a transaction was committed of which the
+// client says that it was not: of a commit that a broker answered with an
+// unknown error it can't know.
+func (s *session) checkAborted(ctx context.Context) error {
+	committed, err := s.stableOffsets(ctx)
+	if err != nil {
+		return fmt.Errorf("asking what became of a transaction: %w", err)
+	}
+	tag := s.tag()
+	for _, o := range committed[s.w.stage.Input] {
+		if o.At >= 0 && o.Metadata == tag {
+			return errors.New("the transaction was committed, but the answer to that was an error")
 		}
+	}
+	return nil
+}
+
+// tag is the metadata of the open transaction's offsets, which no other has.
+func (s *session) tag() string {
+	return fmt.Sprintf("%s %d", s.w.cfg.TransactionalID, s.began.UnixNano())
+}
+
+// fence tags the offsets of a transaction. One that consumed nothing it makes
+// commit an offset all the same, the one it stands at: only so does the broker
+// check that this worker still owns what it writes for.
+func (s *session) fence(req *kmsg.TxnOffsetCommitRequest) error {
+	tag, consumed := s.tag(), false
+	for _, topic := range req.Topics {
+		for i := range topic.Partitions {
+			topic.Partitions[i].Metadata, consumed = &tag, true
+		}
+	}
+	if consumed {
+		return nil
 	}
 	topic := kmsg.NewTxnOffsetCommitRequestTopic()
 	topic.Topic = s.w.stage.Input
 	topic.TopicID = s.w.topicIDs[s.w.stage.Input]
-	meta := req.MemberID
 	add := func(t *taskRunner) {
 		p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 		p.Partition = t.partition
 		p.Offset = t.clock.position
-		p.Metadata = &meta
+		p.Metadata = &tag
 		topic.Partitions = append(topic.Partitions, p)
 	}
 	for _, t := range s.touched {
