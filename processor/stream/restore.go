@@ -13,12 +13,7 @@ import (
 	"github.com/posthorn/posthorn/internal/kafka"
 )
 
-const (
-	restoreBatch = 10_000
-	// emptyTail is how long a changelog may yield nothing before the rest of
-	// it, already stable, counts as compacted away.
-	emptyTail = 5 * time.Second
-)
+const restoreBatch = 10_000
 
 // restore brings the stores of new assignments up to their changelogs and
 // hands each over as soon as it is done.
@@ -284,7 +279,7 @@ func (r *restorer) poll(ctx context.Context, cl *kgo.Client) error {
 	if failed != nil {
 		return failed
 	}
-	return r.skipEmptyTails(ctx)
+	return r.skipEmptyTails(ctx, cl)
 }
 
 func (r *restorer) apply(lp logPartition, sr *storeRestore, records []*kgo.Record) error {
@@ -337,38 +332,6 @@ func (r *restorer) beginAnew(lp logPartition, sr *storeRestore) error {
 	r.again = true
 	sr.a.toRestore.Add(max(0, sr.at.next-sr.start))
 	return r.reset(sr, lp.topic, sr.start)
-}
-
-// skipEmptyTails ends restores whose changelog has nothing more to show though
-// its end was not seen: the last records were compacted away.
-func (r *restorer) skipEmptyTails(ctx context.Context) error {
-	var topics []string
-	for lp, sr := range r.pending {
-		if time.Since(sr.moved) >= emptyTail {
-			topics = append(topics, lp.topic)
-		}
-	}
-	if len(topics) == 0 {
-		return nil
-	}
-	stable, err := r.s.adm.ListCommittedOffsets(ctx, topics...)
-	if err != nil {
-		return fmt.Errorf("listing stable offsets: %w", err)
-	}
-	for lp, sr := range r.pending {
-		if time.Since(sr.moved) < emptyTail {
-			continue
-		}
-		// An open transaction below the end is waited for: the broker decides
-		// it when its timeout is over.
-		if o, ok := stable.Lookup(lp.topic, lp.partition); ok && o.Err == nil && o.Offset >= sr.target {
-			sr.at.next = sr.target
-			if err := r.done(lp, sr); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 func (r *restorer) write(sr *storeRestore) error {
