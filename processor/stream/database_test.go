@@ -294,6 +294,7 @@ type model struct {
 func TestDatabasesEqualTheModel(t *testing.T) {
 	for _, d := range databases {
 		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
 			rapid.Check(t, func(r *rapid.T) { checkModel(t, r, d.kept, d.open) })
 		})
 	}

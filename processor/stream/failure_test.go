@@ -21,6 +21,7 @@ import (
 // A crash after the commit and before the local write leaves the state behind
 // its changelog, by any number of transactions.
 func TestStateBehindItsChangelog(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	dir := t.TempDir()
@@ -52,6 +53,7 @@ func TestStateBehindItsChangelog(t *testing.T) {
 // A changelog that was deleted and created again is another topic: what the
 // disk holds of the old one must not be mixed with it.
 func TestStateOfAnotherChangelogIsSetAside(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	dir := t.TempDir()
@@ -88,6 +90,7 @@ func TestStateOfAnotherChangelogIsSetAside(t *testing.T) {
 // The group may assign partitions while the worker still waits for its
 // predecessor to be fenced: its state is not judged before it knows the topics.
 func TestStateIsKeptWhenFencingIsSlow(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	dir := t.TempDir()
@@ -162,6 +165,7 @@ func (b *blockingTask) Timer(ctx stream.Context, key []byte, due time.Time) erro
 // A worker that stood still with a due timer, while another took its tasks
 // over, must not write when it wakes up: totals fails on a second firing.
 func TestZombieWithADueTimerIsFenced(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	release := make(chan struct{})
@@ -188,6 +192,7 @@ func TestZombieWithADueTimerIsFenced(t *testing.T) {
 // The frontier is the minimum over the tasks of the stage before: while they
 // are down it stands, and no timer fires falsely.
 func TestFrontierWaitsForEveryUpstreamTask(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	_, stopSplit := c.start(splitStage(), "split", "")
 	w, _ := c.start(countStage(nil), "count", "")
@@ -217,6 +222,7 @@ func TestFrontierWaitsForEveryUpstreamTask(t *testing.T) {
 // A worker that is told to stop completes the transaction that is open: what
 // its task aggregated, its changelogs and the offsets go together.
 func TestStopInTheMiddle(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	list, want := keys(30_000, 100)

@@ -160,8 +160,6 @@ func failingStage(process func(*kgo.Record) error, timer, flush func() error) st
 	return s
 }
 
-func none() error { return nil }
-
 // An error of a timer or of a flush has no record to set aside, and a panic may
 // be anyone's fault. Each is told, tried again with pauses, and loses nothing.
 func TestErrorsWithoutARecordAreTriedAgain(t *testing.T) {
@@ -169,24 +167,26 @@ func TestErrorsWithoutARecordAreTriedAgain(t *testing.T) {
 		"permanent": func() error { return stream.Permanent(errors.New("broken")) },
 		"panic":     func() error { panic("broken") },
 	} {
-		var left atomic.Int32
-		failing := func() error {
-			if left.Add(-1) >= 0 {
-				return fail()
+		for _, where := range []string{"timer", "flush", "process"} {
+			if where == "process" && name == "permanent" {
+				continue // has a record
 			}
-			return nil
-		}
-		process := func(*kgo.Record) error { return nil }
-		stages := map[string]stream.Stage{"timer": failingStage(process, failing, none), "flush": failingStage(process, none, failing)}
-		if name == "panic" {
-			stages["process"] = failingStage(func(r *kgo.Record) error { return failing() }, none, none)
-		}
-		for where, stage := range stages {
 			t.Run(name+" in "+where, func(t *testing.T) {
+				t.Parallel()
+				var left atomic.Int32
+				left.Store(3)
+				at := func(here string) func() error {
+					return func() error {
+						if here == where && left.Add(-1) >= 0 {
+							return fail()
+						}
+						return nil
+					}
+				}
+				process := at("process")
 				c := newCluster(t)
 				c.start(splitStage(), "split", "")
-				left.Store(3)
-				w, _ := c.start(stage, "count", t.TempDir())
+				w, _ := c.start(failingStage(func(*kgo.Record) error { return process() }, at("timer"), at("flush")), "count", t.TempDir())
 				list, want := keys(400, 20)
 				c.produce("in", list...)
 				await(t, "an unready stage", func() bool { s := w.Status(); return !s.Ready && strings.Contains(s.LastError, "broken") })

@@ -229,6 +229,7 @@ func keys(n, of int) (list []string, want map[string]uint64) {
 }
 
 func TestCountsAndTimers(t *testing.T) {
+	t.Parallel()
 	for _, dir := range []string{"", t.TempDir()} {
 		c := newCluster(t)
 		c.start(splitStage(), "split", "")
@@ -242,6 +243,7 @@ func TestCountsAndTimers(t *testing.T) {
 // Work goes on where the worker before stopped, from its state on disk, from
 // another machine's empty disk, and from memory.
 func TestRestartRestoresState(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	list, want := keys(1000, 50)
@@ -259,6 +261,7 @@ func TestRestartRestoresState(t *testing.T) {
 }
 
 func TestTransientErrorIsRetried(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	var failures atomic.Int32
 	c.start(splitStage(), "split", "")
@@ -274,6 +277,7 @@ func TestTransientErrorIsRetried(t *testing.T) {
 }
 
 func TestPoisonGoesToDeadLetters(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	c.start(countStage(func(r *kgo.Record) error {
@@ -302,6 +306,7 @@ func TestPoisonGoesToDeadLetters(t *testing.T) {
 
 // Workers come and go under load; every total is still told once.
 func TestRescaling(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	list, want := keys(20000, 200)
