@@ -8,26 +8,46 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
+const appendTime = "LogAppendTime"
+
 // checkAppendTime returns an error where the records of a root stage's input
 // would carry the time that their producers claim: one from the future would
-// carry the arrival frontier, and every timer, away with it.
+// carry the arrival frontier, and every timer, away with it. For the same
+// reason the brokers' clock is read from the topic of the markers only where
+// brokers stamp it.
 func (s *session) checkAppendTime(ctx context.Context) error {
-	const key = "message.timestamp.type"
 	input := s.w.stage.Input
-	configs, err := s.adm.DescribeTopicConfigs(ctx, input)
+	of, err := s.timestampType(ctx, input)
 	if err != nil {
-		return fmt.Errorf("describing topic %s: %w", input, err)
+		return err
 	}
-	c, err := configs.On(input, nil)
-	if err = errors.Join(err, c.Err); err != nil {
-		return fmt.Errorf("describing topic %s: %w", input, err)
+	if of != appendTime {
+		return fmt.Errorf("topic %s has message.timestamp.type=%s, but its records' times must be the broker's: set it to %s", input, of, appendTime)
 	}
-	for _, v := range c.Configs {
-		if v.Key == key && v.MaybeValue() != "LogAppendTime" {
-			return fmt.Errorf("topic %s has %s=%s, but its records' times must be the broker's: set it to LogAppendTime", input, key, v.MaybeValue())
+	if to := s.w.stage.FrontierTo; len(to) > 0 {
+		if of, err = s.timestampType(ctx, to[0]); err != nil {
+			return err
 		}
+		s.stamped = of == appendTime
 	}
 	return nil
+}
+
+func (s *session) timestampType(ctx context.Context, topic string) (string, error) {
+	configs, err := s.adm.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return "", fmt.Errorf("describing topic %s: %w", topic, err)
+	}
+	c, err := configs.On(topic, nil)
+	if err = errors.Join(err, c.Err); err != nil {
+		return "", fmt.Errorf("describing topic %s: %w", topic, err)
+	}
+	for _, v := range c.Configs {
+		if v.Key == "message.timestamp.type" {
+			return v.MaybeValue(), nil
+		}
+	}
+	return "CreateTime", nil
 }
 
 // checkPosition returns an error where the group stands outside what a

@@ -73,6 +73,7 @@ type session struct {
 	markers    bool // markers were read since the last commit
 	lastMarker time.Time
 	advanced   time.Time // when frontiers were last looked at
+	stamped    bool      // brokers stamp the markers' topic; set before the rest begins
 	poison     map[int32]map[int64]error
 	failures   int // aborts in a row
 	reported   time.Time
@@ -274,10 +275,10 @@ func (s *session) watchEnds(ctx context.Context) {
 	}
 }
 
-// observeClock asks when the newest marker was written, by its broker's clock
-// where its topic has LogAppendTime.
+// observeClock asks when the newest marker was written, by its broker's clock.
+// Where brokers don't stamp its topic it goes by this machine's.
 func (s *session) observeClock(ctx context.Context) {
-	if len(s.w.stage.FrontierTo) == 0 {
+	if !s.stamped {
 		s.w.clock.observe(time.Now())
 		return
 	}
