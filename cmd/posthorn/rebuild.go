@@ -39,7 +39,9 @@ generation before stays until --drop or the next rebuild. The exit code is 1 if
 there was a difference and hence no switch.
 
 It runs the stages in this process, with the rules and the recipient secret of
-its own configuration: give it the processors' one.`,
+its own configuration: give it the processors' one. In the data directory of a
+processor their state is there when that takes over; another processor restores
+it from the changelogs.`,
 		Example: `  posthorn rebuild
   posthorn rebuild --no-switch     derive and compare only
   posthorn rebuild --resume        go on with what was begun, and switch
@@ -117,10 +119,13 @@ func (n *node) deriveBeside(vc verify.Config) func(context.Context, schemas.Gene
 		// group, or ends with its timeout.
 		instance := "rebuild-" + uuid.NewString()
 		s := stages{node: n, secret: vc.Secret, rules: vc.Rules, live: generation.Live{Generation: g}, beside: instance}
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
 		to := actorsUntil(ctx, n.log)
 		for _, name := range generation.Stages {
 			if err := s.add(ctx, to, name); err != nil {
-				return err
+				stop() // those added before close their state
+				return errors.Join(err, to.run())
 			}
 		}
 		if vc.ClickHouse != nil {
@@ -131,7 +136,8 @@ func (n *node) deriveBeside(vc verify.Config) func(context.Context, schemas.Gene
 				Logger: n.log,
 			})
 			if err != nil {
-				return err
+				stop()
+				return errors.Join(err, to.run())
 			}
 			to.add("sink", sink.Run)
 		}
@@ -149,10 +155,12 @@ func printRebuild(w io.Writer, res *rebuild.Result, noSwitch bool) {
 		fmt.Fprintf(w, "Generation %d, which is live, could not be verified: %v\n", res.Live, res.LiveError)
 	} else {
 		fmt.Fprintf(w, "Generation %d, which is live, against the webhooks:\n", res.Live)
-		res.LiveReport.Print(w)
+		res.LiveReport.PrintChecks(w)
+		fmt.Fprintf(w, "RESULT rebuild_live_differences %d rows\n", res.LiveReport.Differences())
 	}
 	fmt.Fprintf(w, "Generation %d, derived again, against the webhooks:\n", res.New)
-	res.NewReport.Print(w)
+	res.NewReport.PrintChecks(w)
+	fmt.Fprintf(w, "RESULT rebuild_new_differences %d rows\n", res.NewReport.Differences())
 	switch {
 	case res.NewReport.Differences() > 0:
 		fmt.Fprintf(w, "Generation %d differs: nothing was switched, generation %d stays live.\n", res.New, res.Live)
