@@ -400,7 +400,7 @@ func (c *crash) check(truths []*simulate.Truth) {
 		triggers += truth.Triggers()
 		bodies += truth.Bodies
 	}
-	eventually(t, time.Minute, "waiting for callbacks", func() error {
+	eventually(t, 3*time.Minute, "waiting for callbacks", func() error {
 		if got := c.shop.Stats().Unique; got < triggers {
 			return fmt.Errorf("%d callbacks came, want %d", got, triggers)
 		}

@@ -64,8 +64,8 @@ func TestUpKilled(t *testing.T) {
 		}
 		a.ready(2 * time.Minute)
 	}
-	eventually(t, 4*time.Minute, "waiting until what was torn is mended", a.mended)
 	close(enough)
+	eventually(t, 5*time.Minute, "waiting until what was torn is mended", a.mended)
 	truths := <-posted
 	a.exact(truths...)
 	s, log := a.shop.Stats(), string(a.up.output())

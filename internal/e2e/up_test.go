@@ -110,7 +110,7 @@ func (a *allInOne) allCalled(truths ...*simulate.Truth) {
 	for _, truth := range truths {
 		want += truth.Triggers()
 	}
-	eventually(a.t, time.Minute, "waiting for callbacks", func() error {
+	eventually(a.t, 3*time.Minute, "waiting for callbacks", func() error {
 		if got := a.shop.Stats().Unique; got < want {
 			return fmt.Errorf("%d callbacks came, want %d", got, want)
 		}

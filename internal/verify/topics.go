@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/schemas"
 )
 
 // offsets are positions in a topic, by partition.
@@ -50,9 +52,26 @@ func bounds(ctx context.Context, adm *kadm.Client, topic string) (start, end off
 	return start, end, nil
 }
 
-// idle is how long a reader waits, without an error and with nothing read,
-// before it takes what lies before the end for markers and compacted records.
-const idle = 3 * time.Second
+// What lies before the end may be records that were compacted or aborted, which
+// nobody sees. A reader takes it for that when it has read nothing for so long,
+// and the brokers have answered so many fetches meanwhile: silence alone may be
+// that of a machine with too much to do.
+const (
+	idle       = 3 * time.Second
+	idleAnswer = 6
+)
+
+// answers counts the fetches that brokers have answered.
+type answers struct{ n atomic.Int64 }
+
+const keyFetch = 1
+
+// OnBrokerE2E implements kgo.HookBrokerE2E.
+func (a *answers) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key == keyFetch && e2e.Err() == nil {
+		a.n.Add(1)
+	}
+}
 
 // read calls f for every committed record of a topic from start up to end, in
 // the order of each partition. Frontier markers are left out.
@@ -70,23 +89,38 @@ func (v *verifier) read(ctx context.Context, topic string, start, end offsets, f
 	}
 	// Control records are kept since the last record before the end is often
 	// one: it tells that the partition was read to its end.
-	cl, err := kafka.NewConsumer(v.cfg.Kafka, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.KeepControlRecords())
+	heard := &answers{}
+	cl, err := kafka.NewConsumer(v.cfg.Kafka, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.KeepControlRecords(), kgo.WithHooks(heard))
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
+	var since int64 // answers before the last record
 	for len(left) > 0 {
 		n, err := poll(ctx, cl, left, f)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", topic, err)
 		}
-		if n == 0 {
-			// The broker must still be there, else silence means nothing.
-			if err := cl.Ping(ctx); err != nil {
-				return fmt.Errorf("reading %s, partitions %v: %w", topic, slices.Sorted(maps.Keys(left)), err)
-			}
-			return nil
+		if n > 0 {
+			since = heard.n.Load()
+			continue
 		}
+		// The broker must still be there, else silence means nothing.
+		if err := cl.Ping(ctx); err != nil {
+			return fmt.Errorf("reading %s, partitions %v: %w", topic, slices.Sorted(maps.Keys(left)), err)
+		}
+		if heard.n.Load()-since >= idleAnswer {
+			return v.unseen(topic, left)
+		}
+	}
+	return nil
+}
+
+// unseen judges that a topic shows nothing more before its end. Webhooks are
+// neither compacted nor aborted: there it can't be.
+func (v *verifier) unseen(topic string, left offsets) error {
+	if topic == schemas.TopicWebhooks {
+		return fmt.Errorf("reading %s: partitions %v show nothing before their ends", topic, slices.Sorted(maps.Keys(left)))
 	}
 	return nil
 }
