@@ -28,9 +28,15 @@ type Options struct {
 	// Config is added to the nodes' configuration, such as
 	// {"group.consumer.session.timeout.ms": "6000"}.
 	Config map[string]string
+	// Throughput gives the brokers the JVM flags of a server instead of those
+	// that start fast and take little: for benchmarks.
+	Throughput bool
 
 	jvm []string
 }
+
+// throughputJVM overrides what every node is started with.
+var throughputJVM = []string{"-Xms1g", "-Xmx2g", "-XX:-UseSerialGC", "-XX:+UseG1GC", "-XX:TieredStopAtLevel=4"}
 
 // Cluster is a running Apache Kafka.
 type Cluster struct {
@@ -56,6 +62,9 @@ func StartCluster(ctx context.Context, o Options) (*Cluster, error) {
 
 func startCluster(ctx context.Context, in installation, o Options) (*Cluster, error) {
 	o.Nodes = max(1, o.Nodes)
+	if o.Throughput {
+		o.jvm = throughputJVM
+	}
 	dir, lock, err := makeRunDir()
 	if err != nil {
 		return nil, err
@@ -103,6 +112,17 @@ func (c *Cluster) Brokers() []string {
 		addrs = append(addrs, n.addr())
 	}
 	return addrs
+}
+
+// PIDs returns the process ids of the nodes that run.
+func (c *Cluster) PIDs() []int {
+	var pids []int
+	for _, n := range c.nodes {
+		if n.running() {
+			pids = append(pids, n.cmd.Process.Pid)
+		}
+	}
+	return pids
 }
 
 // Kill9 kills the given nodes, counted from 1, or all of them, without giving

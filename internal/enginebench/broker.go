@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/internal/testkafka"
+	"github.com/posthorn/posthorn/processor/stream"
+)
+
+const partitions = 12
+
+// broker is the Apache Kafka that all engines use, one after the other.
+type broker struct {
+	cluster *testkafka.Cluster
+	addr    string
+	cfg     kafka.Config
+	adm     *kadm.Client
+	stop    func()
+}
+
+func startBroker(ctx context.Context) (*broker, error) {
+	c, err := testkafka.StartCluster(ctx, testkafka.Options{Throughput: true})
+	if err != nil {
+		return nil, err
+	}
+	b := &broker{cluster: c, addr: c.Brokers()[0], cfg: kafka.Config{Brokers: c.Brokers()}}
+	if b.adm, b.stop, err = kafka.NewAdmin(b.cfg); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return b, nil
+}
+
+func (b *broker) close() error {
+	b.stop()
+	return b.cluster.Close()
+}
+
+func (b *broker) cpuSeconds() (float64, error) { return cpuSeconds(b.cluster.PIDs()[0]) }
+
+// createTopics makes what a run of any engine needs; Kafka Streams and goka
+// make their tables and changelogs themselves.
+func (b *broker) createTopics(ctx context.Context, e engine, r run) error {
+	topics := []string{r.triggers(), r.deltas(), r.counts()}
+	var changelogs []string
+	if e.name == "posthorn" {
+		for _, stage := range []string{r.messages(), r.campaigns()} {
+			changelogs = append(changelogs, stream.ChangelogTopic(stage, "engine"))
+		}
+		changelogs = append(changelogs, stream.ChangelogTopic(r.messages(), storeMessages), stream.ChangelogTopic(r.campaigns(), storeWindows))
+	}
+	if err := b.create(ctx, nil, topics...); err != nil {
+		return err
+	}
+	return b.create(ctx, map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}, changelogs...)
+}
+
+func (b *broker) create(ctx context.Context, configs map[string]*string, topics ...string) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	resp, err := b.adm.CreateTopics(ctx, partitions, 1, configs, topics...)
+	if err == nil {
+		err = resp.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("creating topics: %w", err)
+	}
+	return nil
+}
+
+// createInput makes the first topic of a chain: its records' times are the
+// broker's.
+func (b *broker) createInput(ctx context.Context, topic string) error {
+	return b.create(ctx, map[string]*string{"message.timestamp.type": kadm.StringPtr("LogAppendTime")}, topic)
+}
+
+// produce writes events to a topic, partitioned by Kafka's default hash.
+func (b *broker) produce(ctx context.Context, topic string, each func(emit func(event))) error {
+	cl, err := kafka.NewProducer(b.cfg, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.ProducerBatchMaxBytes(1<<20), kgo.MaxBufferedRecords(100_000))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	var failed atomic.Pointer[error]
+	each(func(e event) {
+		cl.Produce(ctx, &kgo.Record{Topic: topic, Key: e.key(), Value: e.encode()}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				failed.CompareAndSwap(nil, &err)
+			}
+		})
+	})
+	if err := cl.Flush(ctx); err != nil {
+		return err
+	}
+	if err := failed.Load(); err != nil {
+		return fmt.Errorf("producing to %s: %w", topic, *err)
+	}
+	return nil
+}
