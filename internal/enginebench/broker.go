@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -47,6 +48,9 @@ func (b *broker) cpuSeconds() (float64, error) { return cpuSeconds(b.cluster.PID
 // createTopics makes what a run of any engine needs; Kafka Streams and goka
 // make their tables and changelogs themselves.
 func (b *broker) createTopics(ctx context.Context, e engine, r run) error {
+	if err := b.createInput(ctx, r.Input); err != nil {
+		return err
+	}
 	topics := []string{r.triggers(), r.deltas(), r.counts()}
 	var changelogs []string
 	if e.name == "posthorn" {
@@ -83,12 +87,44 @@ func (b *broker) createInput(ctx context.Context, topic string) error {
 
 // produce writes events to a topic, partitioned by Kafka's default hash.
 func (b *broker) produce(ctx context.Context, topic string, each func(emit func(event))) error {
-	cl, err := kafka.NewProducer(b.cfg, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
-		kgo.ProducerBatchMaxBytes(1<<20), kgo.MaxBufferedRecords(100_000))
+	cl, err := kafka.NewProducer(b.cfg, inputOptions...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
+	return write(ctx, cl, topic, each)
+}
+
+var inputOptions = []kgo.Opt{
+	kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerBatchMaxBytes(1 << 20), kgo.MaxBufferedRecords(100_000),
+	kgo.RecordDeliveryTimeout(time.Minute),
+}
+
+// hidden is an open transaction with events.
+type hidden struct{ cl *kgo.Client }
+
+// produceHidden writes events that nobody sees before show.
+func (b *broker) produceHidden(ctx context.Context, topic string, each func(emit func(event))) (*hidden, error) {
+	// Made here: the product has no producer that is transactional without
+	// consuming.
+	cl, err := kgo.NewClient(append(inputOptions, kgo.SeedBrokers(b.addr), kgo.ProducerBatchCompression(kgo.SnappyCompression()),
+		kgo.TransactionalID(topic), kgo.TransactionTimeout(10*time.Minute))...)
+	if err != nil {
+		return nil, err
+	}
+	if err = cl.BeginTransaction(); err == nil {
+		err = write(ctx, cl, topic, each)
+	}
+	if err != nil {
+		cl.Close()
+		return nil, err
+	}
+	return &hidden{cl}, nil
+}
+
+func (h *hidden) show(ctx context.Context) error { return h.cl.EndTransaction(ctx, kgo.TryCommit) }
+
+func write(ctx context.Context, cl *kgo.Client, topic string, each func(emit func(event))) error {
 	var failed atomic.Pointer[error]
 	each(func(e event) {
 		cl.Produce(ctx, &kgo.Record{Topic: topic, Key: e.key(), Value: e.encode()}, func(_ *kgo.Record, err error) {

@@ -12,9 +12,9 @@ import (
 // measure is what one engine did in one round.
 type measure struct {
 	engine     string
-	coldRate   float64 // events/s from the start of the process
-	coldCPU    float64 // microseconds of CPU per event, start included
-	rate, cpu  float64 // the same after the warm-up
+	coldRate   float64 // events/s of the warm-up, from the start of the process
+	coldCPU    float64 // its microseconds of CPU per event, start included
+	rate, cpu  float64 // the same of the events after it
 	brokerCPU  float64 // microseconds of the broker's CPU per event, after the warm-up
 	peakRSSMiB int
 }
@@ -22,29 +22,20 @@ type measure struct {
 // comparison is a set of engines that do the same job.
 type comparison struct {
 	b       *broker
-	input   string
-	events  int
+	events  []event
+	warmup  int // of these, the first
 	want    *results
-	warmup  float64 // share of the events that counts as warm-up
 	commit  time.Duration
 	limit   time.Duration // for one run
 	dir     string
 	counter int
 }
 
-func (b *broker) newComparison(ctx context.Context, dir string, events int, commit time.Duration) (*comparison, error) {
-	c := &comparison{b: b, input: "bench-input", events: events, warmup: 1. / 3, commit: commit, limit: 4 * time.Minute, dir: dir}
-	if err := b.createInput(ctx, c.input); err != nil {
-		return nil, err
-	}
-	var all []event
-	generate(events, func(e event) { all = append(all, e) })
-	c.want = recompute(all)
-	return c, b.produce(ctx, c.input, func(emit func(event)) {
-		for _, e := range all {
-			emit(e)
-		}
-	})
+func (b *broker) newComparison(dir string, events int, commit time.Duration) *comparison {
+	c := &comparison{b: b, warmup: events / 3, commit: commit, limit: 4 * time.Minute, dir: dir}
+	generate(events, func(e event) { c.events = append(c.events, e) })
+	c.want = recompute(c.events)
+	return c
 }
 
 // mark is a moment of a run.
@@ -55,10 +46,14 @@ type mark struct {
 }
 
 // measure runs one engine from nothing to the last result, and checks that.
+// All events are in the input before it starts; those after the warm-up belong
+// to a transaction, which is committed once the warm-up's results are there: so
+// all engines meet them at once, and what is measured neither includes the
+// warm-up nor shares the machine with a producer.
 func (c *comparison) measure(ctx context.Context, e engine) (measure, error) {
 	c.counter++
-	r := run{Brokers: c.b.addr, Input: c.input, Name: fmt.Sprintf("run%d", c.counter), Commit: c.commit, Instance: "1"}
-	r.Dir = filepath.Join(c.dir, r.Name)
+	r := run{Brokers: c.b.addr, Name: fmt.Sprintf("run%d", c.counter), Commit: c.commit, Instance: "1"}
+	r.Input, r.Dir = r.Name+"-input", filepath.Join(c.dir, r.Name)
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 		return measure{}, err
 	}
@@ -66,6 +61,14 @@ func (c *comparison) measure(ctx context.Context, e engine) (measure, error) {
 	if err := c.b.createTopics(ctx, e, r); err != nil {
 		return measure{}, err
 	}
+	if err := c.b.produce(ctx, r.Input, emitAll(c.events[:c.warmup])); err != nil {
+		return measure{}, err
+	}
+	rest, err := c.b.produceHidden(ctx, r.Input, emitAll(c.events[c.warmup:]))
+	if err != nil {
+		return measure{}, err
+	}
+	defer rest.cl.Close()
 	cmd, err := e.command(ctx, r)
 	if err != nil {
 		return measure{}, err
@@ -80,7 +83,7 @@ func (c *comparison) measure(ctx context.Context, e engine) (measure, error) {
 		return measure{}, err
 	}
 	defer p.stop()
-	m, err := c.follow(ctx, p, out)
+	m, err := c.follow(ctx, p, out, rest)
 	m.engine = e.name
 	if err != nil {
 		err = fmt.Errorf("%s: %w", e.name, err)
@@ -88,28 +91,31 @@ func (c *comparison) measure(ctx context.Context, e engine) (measure, error) {
 	return m, err
 }
 
-func (c *comparison) follow(ctx context.Context, p *process, out *reader) (measure, error) {
-	var warm mark
+func emitAll(events []event) func(func(event)) {
+	return func(emit func(event)) {
+		for _, e := range events {
+			emit(e)
+		}
+	}
+}
+
+func (c *comparison) follow(ctx context.Context, p *process, out *reader, rest *hidden) (measure, error) {
 	start, err := c.mark(p, out)
 	if err != nil {
 		return measure{}, err
 	}
-	for out.total < uint64(c.events) || len(out.got.triggers) < len(c.want.triggers) {
-		if err := out.poll(ctx); err != nil {
-			return measure{}, err
-		}
-		if err := p.ended(); err != nil {
-			return measure{}, err
-		}
-		if warm.at.IsZero() && float64(out.total) >= c.warmup*float64(c.events) {
-			if warm, err = c.mark(p, out); err != nil {
-				return measure{}, err
-			}
-		}
-		if time.Since(start.at) > c.limit {
-			return measure{}, fmt.Errorf("not done after %s: %d of %d events, %d of %d triggers\n%s",
-				c.limit, out.total, c.events, len(out.got.triggers), len(c.want.triggers), p.logTail())
-		}
+	if err := c.until(ctx, p, out, c.warmup, len(recompute(c.events[:c.warmup]).triggers)); err != nil {
+		return measure{}, err
+	}
+	warm, err := c.mark(p, out)
+	if err != nil {
+		return measure{}, err
+	}
+	if err := rest.show(ctx); err != nil {
+		return measure{}, err
+	}
+	if err := c.until(ctx, p, out, len(c.events), len(c.want.triggers)); err != nil {
+		return measure{}, err
 	}
 	end, err := c.mark(p, out)
 	if err != nil {
@@ -119,9 +125,27 @@ func (c *comparison) follow(ctx context.Context, p *process, out *reader) (measu
 		return measure{}, fmt.Errorf("wrong result: %s", d)
 	}
 	m := measure{peakRSSMiB: p.peakRSS()}
-	m.coldRate, m.coldCPU, _ = start.until(end)
+	m.coldRate, m.coldCPU, _ = start.until(warm)
 	m.rate, m.cpu, m.brokerCPU = warm.until(end)
 	return m, nil
+}
+
+// until waits until that many events and triggers have come out.
+func (c *comparison) until(ctx context.Context, p *process, out *reader, events, triggers int) error {
+	deadline := time.Now().Add(c.limit)
+	for out.total < uint64(events) || len(out.got.triggers) < triggers {
+		if err := out.poll(ctx); err != nil {
+			return err
+		}
+		if err := p.ended(); err != nil {
+			return err
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("not done after %s: %d of %d events, %d of %d triggers\n%s",
+				c.limit, out.total, events, len(out.got.triggers), triggers, p.logTail())
+		}
+	}
+	return nil
 }
 
 func (c *comparison) mark(p *process, out *reader) (mark, error) {

@@ -40,6 +40,9 @@ func child(ctx context.Context, spec string) error {
 	if err := json.Unmarshal([]byte(spec), &r); err != nil {
 		return fmt.Errorf("reading %s: %w", childEnv, err)
 	}
+	if len(r.Stages) > 0 {
+		return runPipeline(ctx, r)
+	}
 	return runPosthorn(ctx, r)
 }
 
@@ -104,10 +107,7 @@ func benchEngines(ctx context.Context, o options) error {
 	}
 	defer b.close()
 	fmt.Printf("kafka streams: exactly_once_v2, RocksDB, %d threads, %d MiB store cache, -Xmx2g, G1; goka: at least once, LevelDB\n", o.threads, o.cacheMB)
-	c, err := b.newComparison(ctx, o.dir, o.events, o.commit)
-	if err != nil {
-		return err
-	}
+	c := b.newComparison(o.dir, o.events, o.commit)
 	fmt.Printf("%d events, %d triggers, %d windows\n", o.events, len(c.want.triggers), len(c.want.counts))
 	var engines []engine
 	for _, e := range []engine{posthorn(), kafkaStreams(o.threads, o.cacheMB), goka()} {

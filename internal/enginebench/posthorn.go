@@ -35,6 +35,8 @@ type run struct {
 	StateOnly  bool
 	CacheBytes int64
 	Pprof      string // address, "" for none
+	// Stages, where set, are stages of the product to run instead of the job.
+	Stages []string
 }
 
 func (r run) messages() string  { return r.Name + "-messages" }

@@ -36,7 +36,7 @@ func (r *reader) poll(ctx context.Context) error {
 	var failed error
 	fetches.EachError(func(topic string, _ int32, err error) {
 		// goka's table is there only once goka has made it.
-		if !errors.Is(err, context.DeadlineExceeded) && topic != r.counts {
+		if ctx.Err() == nil && topic != r.counts {
 			failed = errors.Join(failed, fmt.Errorf("reading %s: %w", topic, err))
 		}
 	})

@@ -40,6 +40,7 @@ func main() {
 	c := goka.DefaultConfig()
 	c.Version = sarama.V2_8_0_0
 	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Consumer.IsolationLevel = sarama.ReadCommitted
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.Offsets.AutoCommit.Interval = *commit
 	// Batches as large as the other engines' are.
