@@ -10,10 +10,10 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race chaos bench microbench verify lint vuln generate clean
+.PHONY: help build demo test race chaos bench bench-engine microbench verify lint vuln generate clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/posthorn
 	$(GO) build -trimpath -o bin/posthorn ./cmd/posthorn
@@ -50,6 +50,9 @@ bench: build ## measure gateway, codec, stages, pipeline and latency (POSTHORN_B
 		out=$$(POSTHORN_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run "^$${b#*:}$$" $${b%%:*} 2>&1) || failed=1; \
 		echo "$$out" | grep -v '^=== RUN'; echo "$$out" | grep '^ *RESULT ' >> $$results; \
 	done; echo; sed 's/^ *//' $$results; rm -f $$results; exit $$failed
+
+bench-engine: ## the stream engine beside Kafka Streams and goka, large state, failover, latency, idle cost (ARGS='-sections engines')
+	@$(GO) run ./internal/enginebench $(ARGS)
 
 microbench: ## benchmarks of single functions (BENCH=regexp, BENCHTIME=1s)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) ./...

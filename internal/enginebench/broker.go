@@ -141,3 +141,31 @@ func write(ctx context.Context, cl *kgo.Client, topic string, each func(emit fun
 	}
 	return nil
 }
+
+// owned waits until the partitions of a group have that many owners, the members.
+func (b *broker) owned(ctx context.Context, p *process, group string, members int) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		groups, err := b.adm.DescribeGroups(ctx, group)
+		owners := 0
+		if err == nil {
+			for _, m := range groups[group].Members {
+				if c, ok := m.Assigned.AsConsumer(); ok && len(c.Topics) > 0 {
+					owners++
+				}
+			}
+		}
+		if owners == members && groups[group].State == "Stable" {
+			return nil
+		}
+		if err := p.ended(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}

@@ -35,6 +35,11 @@ func benchIdle(ctx context.Context, o options) error {
 		defer p.stop()
 		each = append(each, p)
 	}
+	for i, stage := range all {
+		if err := b.owned(ctx, each[i], stage, 1); err != nil {
+			return err
+		}
+	}
 	used, brokerUsed, err := b.idle(ctx, o.idle, each...)
 	if err != nil {
 		return err
@@ -51,6 +56,11 @@ func benchIdle(ctx context.Context, o options) error {
 		return err
 	}
 	defer p.stop()
+	for _, stage := range all {
+		if err := b.owned(ctx, p, stage, 1); err != nil {
+			return err
+		}
+	}
 	if used, brokerUsed, err = b.idle(ctx, o.idle, p); err != nil {
 		return err
 	}

@@ -200,7 +200,7 @@ func (s *stateRun) failover(ctx context.Context) error {
 	}
 	// Stopped here: its own end must not leave it to the caller's.
 	defer p.stop()
-	if err := s.shared(ctx, p, 2); err != nil {
+	if err := s.b.owned(ctx, p, s.run.messages(), 2); err != nil {
 		return err
 	}
 	if err := s.interrupt(ctx); err != nil {
@@ -215,34 +215,6 @@ func (s *stateRun) failover(ctx context.Context) error {
 		s.keys, took.Seconds(), loadAverage())
 	fmt.Printf("RESULT engine_failover %.2f s\n", took.Seconds())
 	return s.passed(ctx, p, s.ends)
-}
-
-// shared waits until that many members each own partitions.
-func (s *stateRun) shared(ctx context.Context, p *process, members int) error {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		groups, err := s.b.adm.DescribeGroups(ctx, s.run.messages())
-		owners := 0
-		if err == nil {
-			for _, m := range groups[s.run.messages()].Members {
-				if c, ok := m.Assigned.AsConsumer(); ok && len(c.Topics) > 0 {
-					owners++
-				}
-			}
-		}
-		if owners == members && groups[s.run.messages()].State == "Stable" {
-			return nil
-		}
-		if err := p.ended(); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
 }
 
 // interrupt kills the worker in the middle of work.
