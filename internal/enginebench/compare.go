@@ -132,7 +132,7 @@ func (c *comparison) follow(ctx context.Context, p *process, out *reader, rest *
 
 // until waits until that many events and triggers have come out.
 func (c *comparison) until(ctx context.Context, p *process, out *reader, events, triggers int) error {
-	deadline := time.Now().Add(c.limit)
+	began := time.Now()
 	for out.total < uint64(events) || len(out.got.triggers) < triggers {
 		if err := out.poll(ctx); err != nil {
 			return err
@@ -140,9 +140,9 @@ func (c *comparison) until(ctx context.Context, p *process, out *reader, events,
 		if err := p.ended(); err != nil {
 			return err
 		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("not done after %s: %d of %d events, %d of %d triggers\n%s",
-				c.limit, out.total, events, len(out.got.triggers), triggers, p.logTail())
+		if took := time.Since(began); took > c.limit || ctx.Err() != nil {
+			return fmt.Errorf("not done after %.0f s: %d of %d events, %d of %d triggers\n%s",
+				took.Seconds(), out.total, events, len(out.got.triggers), triggers, p.logTail())
 		}
 	}
 	return nil
