@@ -177,13 +177,14 @@ var stages = []struct{ group, topic string }{
 // ends returns the ends of topics.
 func (c *crash) ends(topics ...string) kadm.ListedOffsets {
 	c.t.Helper()
-	ends, err := c.admin.ListEndOffsets(c.t.Context(), topics...)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	var ends kadm.ListedOffsets
+	// A broker with too much to do may lose its lead for a moment.
+	eventually(c.t, time.Minute, "asking for the ends of topics", func() (err error) {
+		if ends, err = c.admin.ListEndOffsets(c.t.Context(), topics...); err == nil {
+			err = ends.Error()
+		}
+		return err
+	})
 	return ends
 }
 
