@@ -28,6 +28,7 @@ type node struct {
 	serde  *schemas.Serde
 	reg    *prometheus.Registry
 	health *telemetry.Health
+	board  *board
 	// epoch is that of the embedded Kafka, over which no transactional id may
 	// be used again; 0 with a real one.
 	epoch int64
@@ -37,7 +38,7 @@ type node struct {
 
 // newNode connects to the cluster and registers the schemas.
 func newNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node, error) {
-	n := &node{cfg: cfg, log: log, kafka: kafkaConfig(cfg, log), reg: telemetry.NewRegistry(), health: telemetry.NewHealth()}
+	n := &node{cfg: cfg, log: log, kafka: kafkaConfig(cfg, log), reg: telemetry.NewRegistry(), health: telemetry.NewHealth(), board: newBoard()}
 	var err error
 	n.serde, err = register(ctx, cfg)
 	return n, err
@@ -92,22 +93,30 @@ func (n *node) sources() ([]ingest.Source, error) {
 // api adds the HTTP API, with metrics and health beside it.
 func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
 	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Logger: n.log})
-	watch := telemetry.Handler(n.reg, n.health, n.cfg.Metrics.Pprof)
+	watch := n.watch()
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
-	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/debug/pprof/"} {
+	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/status", "/debug/pprof/"} {
 		mux.Handle(path, watch)
 	}
 	to.add("api", func(ctx context.Context) error { return serveHTTP(ctx, listener, mux) })
 }
 
-// metrics adds /metrics, /healthz and /readyz on an address of their own.
+// watch serves what operators look at.
+func (n *node) watch() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", telemetry.Handler(n.reg, n.health, n.cfg.Metrics.Pprof))
+	mux.HandleFunc("GET /status", n.serveStatus)
+	return mux
+}
+
+// metrics adds /metrics, /healthz, /readyz and /status on an address of their own.
 func (n *node) metrics(ctx context.Context, to *actors) error {
 	listener, err := listen(ctx, "metrics.listen", n.cfg.Metrics.Listen)
 	if err != nil {
 		return err
 	}
-	handler := telemetry.Handler(n.reg, n.health, n.cfg.Metrics.Pprof)
+	handler := n.watch()
 	to.add("metrics", func(ctx context.Context) error { return serveHTTP(ctx, listener, handler) })
 	return nil
 }

@@ -32,6 +32,7 @@ func (n *node) sink(to *actors, conn driver.Conn) {
 				if err := n.expose(ctx, conn, live.Generation); err != nil {
 					return err
 				}
+				n.board.sinkStatus(s.Status)
 				n.health.Register("sink", func() (bool, string) {
 					if err := s.Ready(); err != nil {
 						return false, err.Error()

@@ -122,6 +122,7 @@ func (s *stages) ready(name string, w *stream.Worker) {
 	if s.beside != "" {
 		return
 	}
+	s.board.stage(name, w.Status)
 	s.health.Register("stage "+name, func() (bool, string) {
 		st := w.Status()
 		if st.LastError != "" && !st.Ready {
@@ -156,6 +157,9 @@ func (s *stages) newWorker(stage stream.Stage) (*stream.Worker, error) {
 	return stream.NewWorker(stream.WorkerConfig{
 		Stage: stage, Kafka: s.kafka, StateDir: stateDir(s.cfg), CommitInterval: s.cfg.Processor.CommitInterval,
 		TransactionalID: "posthorn-" + stage.Name + "-" + instance, InstanceID: s.member(stage.Name),
-		Logger: s.log, Registerer: s.reg,
+		Protocol: stream.GroupProtocol(s.cfg.Kafka.GroupProtocol), SessionTimeout: s.cfg.Processor.SessionTimeout,
+		TransactionTimeout: s.cfg.Processor.SessionTimeout, MinFreeBytes: int64(s.cfg.Processor.MinFreeDisk),
+		CacheBytes: int64(s.cfg.Processor.StateCache),
+		Logger:     s.log, Registerer: s.reg,
 	})
 }

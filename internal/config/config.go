@@ -43,6 +43,10 @@ type Kafka struct {
 	Replication int      `yaml:"replication"`
 	// Listen is the address of the all-in-one's own Kafka, on loopback.
 	Listen string `yaml:"listen"`
+	// GroupProtocol is how the stages' members share the partitions: classic, or
+	// consumer (KIP-848), where the broker assigns and its own session timeout
+	// counts; that wants Kafka 4.3 or newer.
+	GroupProtocol string `yaml:"group_protocol"`
 	// SyncWrites has its own Kafka write through to the disk before it
 	// acknowledges: safe over power loss, and up to ten times slower.
 	SyncWrites bool `yaml:"sync_writes"`
@@ -87,6 +91,14 @@ type Processor struct {
 	// StateDir holds the stages' stores; empty: below Data. "memory" keeps
 	// them in memory and restores them from their changelogs at start.
 	StateDir string `yaml:"state_dir"`
+	// StateCache bounds the memory in which each stage caches its state on disk.
+	StateCache Size `yaml:"state_cache"`
+	// MinFreeDisk is the space that must be free there: with less a stage stops
+	// until there is room again.
+	MinFreeDisk Size `yaml:"min_free_disk"`
+	// SessionTimeout is how long a process may be silent before others take
+	// over its work, and bounds what its open transactions hold up.
+	SessionTimeout time.Duration `yaml:"session_timeout"`
 }
 
 // API serves statistics.
@@ -141,14 +153,17 @@ func Default() *Config {
 		Tenant:     "default",
 		Data:       "posthorn-data",
 		Log:        Log{Level: "info", Format: "text"},
-		Kafka:      Kafka{Partitions: 12, Replication: 1, Listen: "127.0.0.1:9092"},
+		Kafka:      Kafka{Partitions: 12, Replication: 1, Listen: "127.0.0.1:9092", GroupProtocol: "classic"},
 		Registry:   Registry{Listen: "127.0.0.1:8081"},
 		ClickHouse: ClickHouse{Listen: "127.0.0.1:8123", SQLListen: "127.0.0.1:8124"},
 		Gateway: Gateway{
 			Listen: "127.0.0.1:8080", MaxBody: 10 << 20, ByteBudget: 64 << 20, Drain: 15 * time.Second,
 		},
-		Processor: Processor{Stages: AllStages(), CommitInterval: 100 * time.Millisecond},
-		API:       API{Listen: "127.0.0.1:8090"},
-		Metrics:   Metrics{Listen: "127.0.0.1:8091"},
+		Processor: Processor{
+			Stages: AllStages(), CommitInterval: 100 * time.Millisecond,
+			StateCache: 256 << 20, MinFreeDisk: 64 << 20, SessionTimeout: 10 * time.Second,
+		},
+		API:     API{Listen: "127.0.0.1:8090"},
+		Metrics: Metrics{Listen: "127.0.0.1:8091"},
 	}
 }

@@ -51,6 +51,7 @@ func Settings() []Setting {
 		{"kafka.partitions", "partitions", "partitions of new topics (never changed later)", number(func(c *Config) *int { return &c.Kafka.Partitions })},
 		{"kafka.replication", "replication", "replication factor of new topics", number(func(c *Config) *int { return &c.Kafka.Replication })},
 		{"kafka.listen", "", "", text(func(c *Config) *string { return &c.Kafka.Listen })},
+		{"kafka.group_protocol", "", "", text(func(c *Config) *string { return &c.Kafka.GroupProtocol })},
 		{"kafka.sync_writes", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.BoolVar(&c.Kafka.SyncWrites, path, c.Kafka.SyncWrites, "")
 		}},
@@ -72,6 +73,11 @@ func Settings() []Setting {
 			fs.DurationVar(&c.Processor.CommitInterval, path, c.Processor.CommitInterval, "")
 		}},
 		{"processor.state_dir", "", "", text(func(c *Config) *string { return &c.Processor.StateDir })},
+		{"processor.state_cache", "", "", size(func(c *Config) *Size { return &c.Processor.StateCache })},
+		{"processor.min_free_disk", "", "", size(func(c *Config) *Size { return &c.Processor.MinFreeDisk })},
+		{"processor.session_timeout", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.DurationVar(&c.Processor.SessionTimeout, path, c.Processor.SessionTimeout, "")
+		}},
 		{"api.listen", "api", "address of the HTTP API", text(func(c *Config) *string { return &c.API.Listen })},
 		{"metrics.listen", "metrics", "address of /metrics and /readyz", text(func(c *Config) *string { return &c.Metrics.Listen })},
 		{"metrics.pprof", "", "", func(c *Config, fs *pflag.FlagSet, path string) {

@@ -69,6 +69,13 @@ func (c *Config) Validate(needs ...Need) error {
 	if d := c.Processor.CommitInterval; d < time.Millisecond || d > 10*time.Second {
 		v.add("processor.commit_interval", fmt.Sprintf("%s is out of range", d), "between 1ms and 10s")
 	}
+	if d := c.Processor.SessionTimeout; d < 3*time.Second || d > 5*time.Minute {
+		v.add("processor.session_timeout", fmt.Sprintf("%s is out of range", d), "between 3s and 5m; 10s is sane")
+	}
+	if c.Processor.StateCache < 8<<20 {
+		v.add("processor.state_cache", "is too small to be of use", "at least 8MiB; 256MiB is sane")
+	}
+	v.oneOf("kafka.group_protocol", c.Kafka.GroupProtocol, "classic", "consumer")
 	if len(c.Processor.Stages) == 0 {
 		v.add("processor.stages", "is empty", "leave it out to run all")
 	}

@@ -196,7 +196,11 @@ func TestGoldenSet(t *testing.T) {
 	for _, body := range readGolden(t, base) {
 		post(t, "http://"+gateway, body)
 	}
-	out, err := run(t, 2*time.Minute, "verify", "--config", config)
+	out, err := run(t, time.Minute, "status", "--config", config, "--tasks")
+	if err != nil || !strings.Contains(out, "generation 1 is live") || !strings.Contains(out, "engagement") {
+		t.Errorf("posthorn status: %v\n%s", err, out)
+	}
+	out, err = run(t, 2*time.Minute, "verify", "--config", config)
 	if err != nil {
 		t.Fatalf("verify: %v\n%s", err, out)
 	}

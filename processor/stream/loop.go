@@ -87,12 +87,12 @@ func (s *session) work(ctx context.Context) error {
 		cause = s.tick()
 	}
 	now := time.Now()
-	if cause == nil && !s.inTxn && s.w.stage.Root && now.Sub(s.advanced) >= frontierInterval {
+	if cause == nil && !s.inTxn && s.w.stage.Root && now.Sub(s.advanced) >= s.frontierInterval() {
 		// Nothing comes to an idle input that would open a transaction: a timer does.
 		cause = s.advance()
 	}
 	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction)
-	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= frontierInterval && len(s.tasks) > 0 &&
+	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= s.frontierInterval() && len(s.tasks) > 0 &&
 		(s.markers || len(s.w.stage.FrontierTo) > 0) {
 		s.begin()
 		due = true
@@ -177,8 +177,17 @@ func (s *session) pollTime() time.Duration {
 	}
 	// Nothing is due before the next marker; if that were due, it would have
 	// been written.
-	if left := frontierInterval - time.Since(s.lastMarker); left > 0 {
+	interval := s.frontierInterval()
+	if left := interval - time.Since(s.lastMarker); left > 0 {
 		return left
+	}
+	return interval
+}
+
+// frontierInterval is the time between two looks at the frontier.
+func (s *session) frontierInterval() time.Duration {
+	if time.Since(s.lastRecord) > quietAfter {
+		return quietFactor * frontierInterval
 	}
 	return frontierInterval
 }

@@ -22,6 +22,10 @@ const (
 	// frontierInterval is how often a stage tells the next how far it has come,
 	// and how often offsets of markers alone are committed.
 	frontierInterval = 500 * time.Millisecond
+	// After quietAfter without a record that happens quietFactor times less
+	// often: markers and their commits are what an idle stage costs.
+	quietAfter  = 5 * time.Second
+	quietFactor = 2
 	// An input is behind when the newest record of a transaction was written
 	// this long ago; the commit interval is then multiplied, but stays well
 	// below the timeout of a transaction.
@@ -77,7 +81,8 @@ type session struct {
 	poison     map[int32]map[int64]error
 	failures   int // aborts in a row
 	reported   time.Time
-	ticking    bool // the stage's tasks are Tickers
+	lastRecord time.Time // when one was processed last
+	ticking    bool      // the stage's tasks are Tickers
 
 	produceMu  sync.Mutex
 	produceErr error

@@ -42,7 +42,7 @@ func (s *session) complete() (err error) {
 		s.doing.enter(phaseProducing, t.partition)
 		t.produceChangelogs()
 	}
-	if time.Since(s.lastMarker) >= frontierInterval {
+	if time.Since(s.lastMarker) >= s.frontierInterval() {
 		s.lastMarker = time.Now()
 		s.produceMarkers()
 	}
@@ -178,6 +178,9 @@ func (s *session) end(commit bool) (committed bool, err error) {
 	} else {
 		s.w.metrics.aborts.Inc()
 		err = s.aborted()
+	}
+	if s.records > 0 {
+		s.lastRecord = time.Now()
 	}
 	s.records, s.newest = 0, time.Time{}
 	return committed, err

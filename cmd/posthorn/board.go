@@ -1,0 +1,64 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/posthorn/posthorn/analytics"
+	"github.com/posthorn/posthorn/processor/stream"
+)
+
+// processStatus is what a process tells of its stages and its sink at /status.
+type processStatus struct {
+	Version  string                `json:"version"`
+	Instance string                `json:"instance,omitempty"`
+	Stages   []stream.Status       `json:"stages"`
+	Sink     *analytics.SinkStatus `json:"sink,omitempty"`
+}
+
+// board gathers what a process runs.
+type board struct {
+	mu     sync.Mutex
+	stages map[string]func() stream.Status
+	sink   func() analytics.SinkStatus
+}
+
+func newBoard() *board { return &board{stages: map[string]func() stream.Status{}} }
+
+// stage adds a stage, or replaces the one of an earlier generation.
+func (b *board) stage(name string, status func() stream.Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stages[name] = status
+}
+
+func (b *board) sinkStatus(status func() analytics.SinkStatus) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sink = status
+}
+
+func (b *board) status(instance string) processStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := processStatus{Version: version(), Instance: instance, Stages: []stream.Status{}}
+	for _, status := range b.stages {
+		p.Stages = append(p.Stages, status())
+	}
+	slices.SortFunc(p.Stages, func(a, b stream.Status) int { return cmp.Compare(a.Stage, b.Stage) })
+	if b.sink != nil {
+		s := b.sink()
+		p.Sink = &s
+	}
+	return p
+}
+
+// serveStatus answers GET /status.
+func (n *node) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(n.board.status(n.cfg.Processor.Instance))
+}
