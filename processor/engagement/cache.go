@@ -27,6 +27,20 @@ func (c *cache) get(key []byte) *message {
 	return m
 }
 
+// peek returns a message without taking it for used.
+func (c *cache) peek(key []byte) *message {
+	if m := c.young[string(key)]; m != nil {
+		return m
+	}
+	return c.old[string(key)]
+}
+
+// drop forgets a message.
+func (c *cache) drop(key []byte) {
+	delete(c.young, string(key))
+	delete(c.old, string(key))
+}
+
 func (c *cache) put(m *message) {
 	if c.young == nil {
 		c.young = make(map[string]*message, c.size)
@@ -44,6 +58,7 @@ func (c *cache) fresh() *message {
 	m := c.free[last]
 	c.free = c.free[:last]
 	m.state.reset()
+	m.earlier = nil
 	return m
 }
 

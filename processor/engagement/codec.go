@@ -13,8 +13,13 @@ import (
 
 // A state is written in Avro's primitives, but densely: times as differences,
 // and per event a byte that says which texts follow. It is read by this stage
-// alone and versioned by its first byte.
-const stateVersion = 1
+// alone and versioned by its first byte. A message is its last life, then those
+// before it; each begins with its last arrival, so that a sweep need not read
+// further. Version 1 knew no lives, nor which event names which campaign.
+const (
+	stateVersion  = 2
+	stateVersion1 = 1
+)
 
 // Bits of the byte before an event's texts.
 const (
@@ -24,18 +29,31 @@ const (
 	eventListID
 	eventBounceClass
 	eventRejectReason
+	eventCampaign      // the event names the message's campaign
+	eventOtherCampaign // it names the one that follows
 )
 
+func (m *message) append(b []byte) []byte {
+	b = m.state.append(append(b, stateVersion))
+	b = avro.AppendLong(b, int64(len(m.earlier)))
+	for _, s := range m.earlier {
+		b = s.append(b)
+	}
+	return b
+}
+
 func (s *state) append(b []byte) []byte {
-	b = append(b, stateVersion)
+	b = avro.AppendLong(b, int64(s.last))
+	b = avro.AppendLong(b, int64(s.last-s.first))
 	b = avro.AppendLong(b, int64(len(s.facts)))
 	for i := range s.facts {
 		b = s.facts[i].append(b)
 	}
 	b = avro.AppendLong(b, int64(len(s.events)))
 	var last schemas.Timestamp
+	campaign := s.campaign()
 	for i := range s.events {
-		b = appendEvent(b, &s.events[i], last)
+		b = appendEvent(b, &s.events[i], last, campaign)
 		last = s.events[i].OccurredAt
 	}
 	b = s.folded.append(b)
@@ -65,7 +83,7 @@ func (f *facts) append(b []byte) []byte {
 	return b
 }
 
-func appendEvent(b []byte, e *trigger.Event, last schemas.Timestamp) []byte {
+func appendEvent(b []byte, e *trigger.Event, last schemas.Timestamp, campaign string) []byte {
 	b = append(b, e.ID[:]...)
 	b = append(b, byte(e.Type), byte(e.Machine))
 	b = avro.AppendLong(b, int64(e.OccurredAt-last))
@@ -80,13 +98,43 @@ func appendEvent(b []byte, e *trigger.Event, last schemas.Timestamp) []byte {
 			bits |= eventURL << i
 		}
 	}
+	switch e.CampaignID {
+	case "":
+	case campaign:
+		bits |= eventCampaign
+	default:
+		bits |= eventOtherCampaign
+	}
 	b = append(b, bits)
 	for _, s := range texts {
 		if s != "" {
 			b = avro.AppendString(b, s)
 		}
 	}
+	if bits&eventOtherCampaign != 0 {
+		b = avro.AppendString(b, e.CampaignID)
+	}
 	return b
+}
+
+// appendFolded appends what is kept of a folded event.
+func appendFolded(b []byte, e *trigger.Event) []byte {
+	return appendEvent(b, &trigger.Event{ID: e.ID, Type: e.Type, Machine: e.Machine,
+		OccurredAt: e.OccurredAt, ArrivedAt: e.ArrivedAt, TimeSuspect: e.TimeSuspect}, 0, "")
+}
+
+// decodeFolded reads what is kept of an event that was folded in a life of its
+// message. Version 1 kept no more than that it was.
+func decodeFolded(b []byte, s *state) (e trigger.Event, err error) {
+	if len(b) == 1 {
+		return trigger.Event{ArrivedAt: s.first, OccurredAt: math.MinInt64}, nil
+	}
+	r := reader{Reader: avro.NewReader(b), size: len(b)}
+	readEvent(&r, &e, 0, "")
+	if err := r.end(); err != nil {
+		return e, fmt.Errorf("decoding folded event: %w", err)
+	}
+	return e, nil
 }
 
 func (f *folded) append(b []byte) []byte {
@@ -101,6 +149,7 @@ func (f *folded) append(b []byte) []byte {
 	for i := range f.windows {
 		w := &f.windows[i]
 		b = avro.AppendLong(b, int64(w.start))
+		b = avro.AppendLong(b, int64((w.arrived-w.start)/windowLength))
 		for _, n := range w.counts() {
 			b = avro.AppendLong(b, *n)
 		}
@@ -114,45 +163,80 @@ func (w *foldedWindow) counts() [8]*int64 {
 
 var errTooLong = errors.New("a count is larger than the rest of the state")
 
-// decode sets s to the state that b holds.
-func (s *state) decode(b []byte) error {
-	s.reset()
-	if len(b) == 0 || b[0] != stateVersion {
+// decode sets m to the message that b holds.
+func (m *message) decode(b []byte) error {
+	m.state.reset()
+	m.earlier = nil
+	if len(b) == 0 || b[0] != stateVersion && b[0] != stateVersion1 {
 		return fmt.Errorf("decoding message state: unknown version in %x", b[:min(len(b), 8)])
 	}
-	r := reader{Reader: avro.NewReader(b[1:]), size: len(b)}
+	r := reader{Reader: avro.NewReader(b[1:]), size: len(b), version: b[0]}
+	m.state.read(&r)
+	if r.version > stateVersion1 {
+		for range r.count(stateMinSize) {
+			s := new(state)
+			s.read(&r)
+			m.earlier = append(m.earlier, s)
+		}
+	}
+	if err := r.end(); err != nil {
+		return fmt.Errorf("decoding message state: %w", err)
+	}
+	return nil
+}
+
+// lastArrival reads no more than when the last event of a message arrived.
+func lastArrival(b []byte) (schemas.Timestamp, error) {
+	if len(b) > 0 && b[0] == stateVersion {
+		r := avro.NewReader(b[1:])
+		return schemas.Timestamp(r.Long()), nil
+	}
+	var m message
+	err := m.decode(b)
+	return m.state.last, err
+}
+
+// read sets s, which is empty, to the state that r holds.
+func (s *state) read(r *reader) {
+	if r.version > stateVersion1 {
+		s.last = schemas.Timestamp(r.Long())
+		s.first = s.last - schemas.Timestamp(r.Long())
+	}
 	s.facts = grow(s.facts, r.count(factsMinSize))
 	for i := range s.facts {
-		s.facts[i].read(&r)
+		s.facts[i].read(r)
 	}
 	s.events = grow(s.events, r.count(eventMinSize))
 	var last schemas.Timestamp
+	campaign := s.campaign()
 	for i := range s.events {
-		readEvent(&r, &s.events[i], last)
-		last = s.events[i].OccurredAt
+		e := &s.events[i]
+		readEvent(r, e, last, campaign)
+		last = e.OccurredAt
+		if r.version == stateVersion1 {
+			e.CampaignID = campaign
+			s.see(e.ArrivedAt)
+		}
 	}
-	s.folded.read(&r)
+	s.folded.read(r)
+	if r.version == stateVersion1 && s.folded.events > 0 {
+		s.see(s.folded.lastArrivedAt)
+	}
 	if n := r.count(2); n > 0 {
 		s.fired = make([]firedRule, n)
 		for i := range s.fired {
 			s.fired[i] = firedRule{name: r.String(), expired: r.Bool()}
 		}
 	}
-	if err := r.Close(); err != nil {
-		return fmt.Errorf("decoding message state: %w", err)
-	}
-	if r.tooLong {
-		return fmt.Errorf("decoding message state: %w", errTooLong)
-	}
-	return nil
 }
 
 // grow returns a slice of n zero elements with room for one more, in the memory
 // of s if it suffices. The elements of s are zero.
 func grow[T any](s []T, n int) []T { return slices.Grow(s[:0], n+1)[:n] }
 
-// The least bytes that facts, an event and a folded window take.
+// The least bytes that a state, facts, an event and a folded window take.
 const (
+	stateMinSize  = 6
 	factsMinSize  = 18
 	eventMinSize  = 21
 	windowMinSize = 9
@@ -162,7 +246,19 @@ const (
 type reader struct {
 	avro.Reader
 	size    int
+	version byte
 	tooLong bool
+}
+
+// end tells whether all was read, and well.
+func (r *reader) end() error {
+	if err := r.Close(); err != nil {
+		return err
+	}
+	if r.tooLong {
+		return errTooLong
+	}
+	return nil
 }
 
 func (r *reader) count(minSize int) int {
@@ -202,7 +298,7 @@ func (f *facts) read(r *reader) {
 	}
 }
 
-func readEvent(r *reader, e *trigger.Event, last schemas.Timestamp) {
+func readEvent(r *reader, e *trigger.Event, last schemas.Timestamp, campaign string) {
 	r.Fixed(e.ID[:])
 	e.Type = schemas.EventType(r.small(int32(schemas.EventTypeAutoresponded) + 1))
 	e.Machine = schemas.Machine(r.small(int32(schemas.MachineMachine) + 1))
@@ -214,6 +310,12 @@ func readEvent(r *reader, e *trigger.Event, last schemas.Timestamp) {
 		if bits&(eventURL<<i) != 0 {
 			*s = r.String()
 		}
+	}
+	switch {
+	case bits&eventCampaign != 0:
+		e.CampaignID = campaign
+	case bits&eventOtherCampaign != 0:
+		e.CampaignID = r.String()
 	}
 }
 
@@ -228,6 +330,10 @@ func (f *folded) read(r *reader) {
 	for i := range f.windows {
 		w := &f.windows[i]
 		w.start = schemas.Timestamp(r.Long())
+		w.arrived = w.start
+		if r.version > stateVersion1 {
+			w.arrived += windowLength * schemas.Timestamp(r.Long())
+		}
 		for _, n := range w.counts() {
 			*n = r.Long()
 		}

@@ -1,73 +1,117 @@
 package engagement
 
 import (
+	"encoding/hex"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/posthorn/posthorn/schemas"
 )
 
-func sampleState() *state {
-	s := &state{}
+func sampleMessage() *message {
+	m := &message{}
 	st := &story{}
 	for _, e := range []schemas.Event{
 		st.event(delivered, 0),
 		st.event(opened, 5, func(e *schemas.Event) { e.Country, e.TimeSuspect, e.ContactID = "FR", true, "k1" }),
-		st.event(bounced, 9, bounce("hard"), arrives(20)),
+		st.event(bounced, 9, bounce("hard"), arrives(20), noCampaign),
 		st.event(clicked, 7, func(e *schemas.Event) {
 			e.URL, e.ListID, e.Tags, e.Metadata = "https://shop.example/", "7", []string{"vip"}, map[string]string{"a": "1", "b": "2"}
+			e.CampaignID = "autumn"
 		}),
 	} {
-		s.add(&e, factsOf(&e))
+		m.state.add(&e, factsOf(&e))
 	}
-	s.setFired("discount", true)
-	s.folded = folded{events: 3, lastEventAt: base, lastArrivedAt: base + 1, timeSuspect: true,
-		windows: []foldedWindow{{start: base, opens: 3, humanOpens: 2, other: 1}}}
-	return s
+	m.state.see(at(time.Hour))
+	m.state.setFired("discount", true)
+	m.state.folded = folded{events: 3, lastEventAt: base, lastArrivedAt: base + 1, timeSuspect: true,
+		windows: []foldedWindow{{start: base, arrived: base + 3*windowLength, opens: 3, humanOpens: 2, other: 1}}}
+	e := st.event(opened, -time.Hour)
+	m.earlier = []*state{{}}
+	m.earlier[0].add(&e, factsOf(&e))
+	return m
 }
 
 func TestStateRoundTrip(t *testing.T) {
-	want := sampleState()
-	var got state
-	if err := got.decode(want.append(nil)); err != nil {
+	want := sampleMessage()
+	var got message
+	b := want.append(nil)
+	if err := got.decode(b); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(&got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
+	if last, err := lastArrival(b); err != nil || last != at(time.Hour) {
+		t.Errorf("last arrival at %s, %v", last, err)
+	}
 	// A state of other messages leaves nothing behind in reused memory.
-	if err := got.decode((&state{}).append(nil)); err != nil || len(got.facts)+len(got.events)+len(got.fired) != 0 {
+	if err := got.decode(new(message).append(nil)); err != nil || len(got.state.facts)+len(got.state.events)+len(got.state.fired)+len(got.earlier) != 0 {
 		t.Errorf("empty state: %+v, %v", got, err)
 	}
 }
 
 func TestStateCutOff(t *testing.T) {
-	b := sampleState().append(nil)
+	b := sampleMessage().append(nil)
 	for i := range b {
-		if err := new(state).decode(b[:i]); err == nil {
+		if err := new(message).decode(b[:i]); err == nil {
 			t.Errorf("no error at %d of %d bytes", i, len(b))
 		}
 	}
-	if err := new(state).decode(append(b, 0)); err == nil {
+	if err := new(message).decode(append(b, 0)); err == nil {
 		t.Error("no error with a byte left over")
 	}
 }
 
 func FuzzState(f *testing.F) {
-	f.Add(sampleState().append(nil))
-	f.Add((&state{}).append(nil))
+	f.Add(sampleMessage().append(nil))
+	f.Add(new(message).append(nil))
+	f.Add(stateOfVersion1(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var s, again state
-		if s.decode(b) != nil {
+		var m, again message
+		_, _ = lastArrival(b)
+		if m.decode(b) != nil {
 			return
 		}
-		if err := again.decode(s.append(nil)); err != nil {
+		if err := again.decode(m.append(nil)); err != nil {
 			t.Errorf("decoding what was encoded: %v", err)
 		}
 	})
+}
+
+// stateOfVersion1 was written by version 1 of the codec: one delivery and one
+// open a minute later of the message of a story, and two folded opens.
+func stateOfVersion1(t testing.TB) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(version1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+const version1 = "010280c0f8daa6fda506010000000000000000000000000000003a0e6d61696c6a65741e616461406578616d706c652e6f7267" +
+	"166578616d706c652e6f72670c737072696e670401000000000000000000000000000000030080c0f8daa6fda506000002000000" +
+	"0000000000000000000000000800809c9c3900000480d89297abfda50680d095c4c1fda506000280d89297abfda506040200000000000000"
+
+func TestStateOfVersion1(t *testing.T) {
+	var m message
+	b := stateOfVersion1(t)
+	if err := m.decode(b); err != nil {
+		t.Fatal(err)
+	}
+	s := &m.state
+	if len(s.events) != 2 || s.events[1].OccurredAt != at(time.Minute) || s.events[1].CampaignID != "spring" ||
+		s.first != at(0) || s.last != at(time.Hour) || s.folded.windows[0].arrived != s.folded.windows[0].start {
+		t.Errorf("%+v", s)
+	}
+	if last, err := lastArrival(b); err != nil || last != s.last {
+		t.Errorf("last arrival at %s, %v", last, err)
+	}
 }
 
 func TestBounds(t *testing.T) {

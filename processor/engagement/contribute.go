@@ -9,6 +9,7 @@ import (
 
 // changes are the signed changes to campaigns in one transaction.
 type changes struct {
+	retention schemas.Timestamp // of windows, in microseconds
 	campaigns map[campaignKey]*campaignChange
 	last      *campaignChange // the campaign asked for last
 	lastKey   campaignKey
@@ -27,8 +28,8 @@ type windowKey struct {
 	start schemas.Timestamp
 }
 
-func (c *changes) campaign(m *schemas.Message) *campaignChange {
-	key := campaignKey{m.Tenant, m.CampaignID}
+func (c *changes) campaign(tenant, campaign string) *campaignChange {
+	key := campaignKey{tenant, campaign}
 	if key.campaign == "" {
 		key.campaign = NoCampaign
 	}
@@ -49,7 +50,7 @@ func (c *changes) campaign(m *schemas.Message) *campaignChange {
 
 func (c *campaignChange) window(basis schemas.Basis, at schemas.Timestamp) *schemas.Counters {
 	key := windowKey{basis: basis}
-	if basis != schemas.BasisLifetime {
+	if basis.Windowed() {
 		key.start = windowStart(at)
 	}
 	w := c.windows[key]
@@ -62,42 +63,62 @@ func (c *campaignChange) window(basis schemas.Basis, at schemas.Timestamp) *sche
 
 // add counts what a message contributes now.
 func (c *changes) add(m *schemas.Message, s *state) {
-	change := c.campaign(m)
+	change := c.campaign(m.Tenant, m.CampaignID)
 	change.name = max(change.name, m.CampaignName)
 	if change.firstEventAt == 0 || m.FirstEventAt < change.firstEventAt {
 		change.firstEventAt = m.FirstEventAt
 	}
 	change.lastEventAt = max(change.lastEventAt, m.LastEventAt)
-	change.count(m, s, 1)
+	c.count(m, s, 1)
 }
 
 // remove takes back what a message contributed.
-func (c *changes) remove(m *schemas.Message, s *state) { c.campaign(m).count(m, s, -1) }
+func (c *changes) remove(m *schemas.Message, s *state) { c.count(m, s, -1) }
+
+// count adds sign times what a message contributes.
+func (c *changes) count(m *schemas.Message, s *state, sign int64) {
+	if m.LastArrivedAt >= c.closing(windowStart(m.FirstEventAt)) {
+		c.countLate(m, s, sign)
+		return
+	}
+	change := c.campaign(m.Tenant, m.CampaignID)
+	t := tally{change: change, lifetime: change.window(schemas.BasisLifetime, 0)}
+	t.send = &t.nowhere
+	if m.SentAt != 0 {
+		t.send = change.window(schemas.BasisSendTime, m.SentAt)
+	}
+	t.count(m, s, sign)
+}
 
 // tally is where one message counts: for its lifetime, by send time, and by
-// event time in the window asked for last.
+// event time.
 type tally struct {
-	change         *campaignChange
 	lifetime, send *schemas.Counters
-	event          *schemas.Counters
-	start          schemas.Timestamp
+	// event are the counters of the window asked for last, which begins at start.
+	// Without change it is the only one; what happened at other times counts
+	// nowhere, unless all is set.
+	event   *schemas.Counters
+	start   schemas.Timestamp
+	change  *campaignChange
+	all     bool
+	nowhere schemas.Counters
 }
 
 // at returns the counters for something that happened at t.
 func (t *tally) at(at schemas.Timestamp) [3]*schemas.Counters {
-	if start := windowStart(at); t.event == nil || start != t.start {
-		t.event, t.start = t.change.window(schemas.BasisEventTime, at), start
+	switch start := windowStart(at); {
+	case t.change != nil:
+		if t.event == nil || start != t.start {
+			t.event, t.start = t.change.window(schemas.BasisEventTime, at), start
+		}
+	case !t.all && start != t.start:
+		return [3]*schemas.Counters{t.lifetime, t.send, &t.nowhere}
 	}
 	return [3]*schemas.Counters{t.lifetime, t.send, t.event}
 }
 
 // count adds sign times what a message contributes.
-func (c *campaignChange) count(m *schemas.Message, s *state, sign int64) {
-	var nowhere schemas.Counters
-	t := tally{change: c, lifetime: c.window(schemas.BasisLifetime, 0), send: &nowhere}
-	if m.SentAt != 0 {
-		t.send = c.window(schemas.BasisSendTime, m.SentAt)
-	}
+func (t *tally) count(m *schemas.Message, s *state, sign int64) {
 	for _, n := range t.at(m.FirstEventAt) {
 		n.Messages += sign
 	}
@@ -242,7 +263,7 @@ func (c *changes) drain(emit func(*schemas.CampaignDelta)) {
 			emit(&d)
 		}
 	}
-	*c = changes{}
+	*c = changes{retention: c.retention}
 }
 
 func (c *campaignChange) sorted() []schemas.WindowDelta {

@@ -37,9 +37,33 @@
 // first_opened_at, each open at its own time, and so on; delays at
 // first_opened_at and first_clicked_at. In send time everything counts at
 // sent_at, and nothing while that is unknown.
+//
+// # Closed windows
+//
+// A window is closed once arrival time is its retention past its end, and then
+// never changes. What a message counts in a window is what those of its events
+// make that had arrived by then; the rest is late: it counts in the lifetime, as
+// ever, and in one total of the campaign for event time and one for send time.
+// So windows and late total together are what all events make. Late counts may
+// be negative: a message that turns out to belong to another campaign stays in
+// closed windows of the one it was in.
+//
+// # Lives
+//
+// A message is kept until it was silent for the horizon. Events whose arrivals
+// lie that far apart, with none between, belong to different lives of their
+// message, each with a set of its own: events of an earlier life are not known,
+// so their repetitions count again. What an earlier life contributed stays; its
+// record is replaced. As long as a message is kept, repetitions of its events
+// are recognised, and they prolong its life.
+//
+// Both are decided by when events arrived, never by when they are processed.
+// State is deleted when the arrival frontier says that it can't change again.
 package engagement
 
 import (
+	"time"
+
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
@@ -51,6 +75,12 @@ const Name = "engagement"
 // WindowSeconds is the length of a campaign's windows. They are aligned to the
 // epoch, so that the days of every time zone are whole windows.
 const WindowSeconds = 300
+
+// What Config has by default.
+const (
+	DefaultHorizon   = 400 * 24 * time.Hour
+	DefaultRetention = 90 * 24 * time.Hour
+)
 
 // NoCampaign stands for the campaign of messages without one.
 const NoCampaign = "-"
@@ -68,6 +98,11 @@ type Config struct {
 	Rules *trigger.Set
 	// Generation is the one to derive.
 	Generation schemas.Generation
+	// Horizon is the silence after which a message is forgotten. 0: DefaultHorizon.
+	Horizon time.Duration
+	// Retention is how long after its end a window is closed, a multiple of the
+	// windows' length. 0: DefaultRetention.
+	Retention time.Duration
 
 	cacheSize int // for tests; 0 means cacheSize
 }

@@ -195,6 +195,16 @@ func (s *state) learn(f facts) {
 	s.facts = slices.DeleteFunc(s.facts, func(f facts) bool { return f.has() == 0 })
 }
 
+// campaign returns the campaign of the message, or an empty text.
+func (s *state) campaign() string {
+	for i := range s.facts {
+		if c := s.facts[i].text[factCampaignID]; c != "" {
+			return c
+		}
+	}
+	return ""
+}
+
 // known returns all facts of the message.
 func (s *state) known() facts {
 	if len(s.facts) == 0 {
@@ -221,5 +231,6 @@ func factOf(e *schemas.Event) trigger.Event {
 		ListID:       boundText(e.ListID),
 		BounceClass:  boundText(e.BounceClass),
 		RejectReason: boundText(e.RejectReason),
+		CampaignID:   e.CampaignID,
 	}
 }

@@ -2,17 +2,24 @@ package engagement
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
 // maxKept is how many events of a message are kept in detail. A robot that
-// opens a message all day must not make its state grow without bound; what
-// comes later than the earliest maxKept is folded into counts. Only events that
-// may repeat are folded; sends, deliveries, bounces, rejections and failures
-// never are, nor the earliest event of each type, nor the earliest open and
-// click by a human. Folded events take part in counts but in no rule.
+// opens a message all day must not make its state grow without bound: what comes
+// later than the earliest maxKept is folded into counts. Folded events take part
+// in counts but in no rule.
+//
+// Only events that may repeat are folded; sends, deliveries, bounces, rejections
+// and failures never are. Nor is an event, and it is not one of the maxKept, if
+// it is the earliest of its type, the earliest of its type by a human, or the
+// earliest that names a campaign: among all, or among those that had arrived by
+// the end of some window. So what is derived from the events that arrived in
+// time for a window does not need those that are folded.
 //
 // An event is folded because of earlier ones, and can never come back: so the
 // kept set depends on the set of events alone.
@@ -24,12 +31,12 @@ type folded struct {
 	lastEventAt   schemas.Timestamp
 	lastArrivedAt schemas.Timestamp
 	timeSuspect   bool
-	windows       []foldedWindow // by start
+	windows       []foldedWindow // by start and arrived
 }
 
-// foldedWindow counts folded events of one window.
+// foldedWindow counts folded events of one window that arrived in one window.
 type foldedWindow struct {
-	start                           schemas.Timestamp
+	start, arrived                  schemas.Timestamp // starts of windows
 	opens, humanOpens               int64
 	clicks, humanClicks             int64
 	deferrals                       int64
@@ -45,77 +52,133 @@ func mayRepeat(t schemas.EventType) bool {
 	return true
 }
 
-// fold folds the latest event that may be folded, if there are too many.
-func (s *state) fold() (id schemas.ID, ok bool) {
-	if len(s.events) <= maxKept {
-		return id, false
-	}
-	repeatable, latest := 0, -1
-	var seen, seenHuman [schemas.EventTypeAutoresponded + 1]bool
-	for i := range s.events {
-		e := &s.events[i]
-		if !mayRepeat(e.Type) {
-			continue
-		}
-		repeatable++
-		first := !seen[e.Type] || e.Human() && !seenHuman[e.Type]
-		seen[e.Type] = true
-		seenHuman[e.Type] = seenHuman[e.Type] || e.Human()
-		if !first {
-			latest = i
-		}
-	}
-	if repeatable <= maxKept || latest < 0 {
-		return id, false
-	}
-	e := s.events[latest]
-	s.events = slices.Delete(s.events, latest, latest+1)
+// firsts finds the earliest events of each kind, given in order: an event is one
+// if no earlier one of its kind had arrived by the same window.
+type firsts [2*eventTypes + 1]schemas.Timestamp // arrival windows, by kind
 
-	f := &s.folded
-	f.events++
-	f.lastEventAt = max(f.lastEventAt, e.OccurredAt)
-	f.lastArrivedAt = max(f.lastArrivedAt, e.ArrivedAt)
-	f.timeSuspect = f.timeSuspect || e.TimeSuspect
-	w := f.window(windowStart(e.OccurredAt))
+const eventTypes = schemas.EventTypeAutoresponded + 1
+
+func newFirsts() (f firsts) {
+	for i := range f {
+		f[i] = math.MaxInt64
+	}
+	return f
+}
+
+func (f *firsts) first(e *trigger.Event) bool {
+	arrived := windowStart(e.ArrivedAt)
+	first := false
+	see := func(kind int) {
+		if arrived < f[kind] {
+			f[kind], first = arrived, true
+		}
+	}
+	see(int(e.Type))
+	if e.Human() {
+		see(int(eventTypes + e.Type))
+	}
+	if e.CampaignID != "" {
+		see(len(f) - 1)
+	}
+	return first
+}
+
+// fold folds the latest of the events that may be folded, if there are too many.
+func (s *state) fold() (foldedNow []trigger.Event) {
+	for len(s.events) > maxKept {
+		others, latest := 0, -1
+		firsts := newFirsts()
+		for i := range s.events {
+			if !firsts.first(&s.events[i]) && mayRepeat(s.events[i].Type) {
+				others++
+				latest = i
+			}
+		}
+		if others <= maxKept {
+			break
+		}
+		e := s.events[latest]
+		s.events = slices.Delete(s.events, latest, latest+1)
+		s.folded.add(&e, 1)
+		foldedNow = append(foldedNow, e)
+	}
+	return foldedNow
+}
+
+// add counts an event in, or out again with the sign -1.
+func (f *folded) add(e *trigger.Event, sign int64) {
+	f.events += sign
+	if sign > 0 {
+		f.note(e)
+	}
+	w := f.window(windowStart(e.OccurredAt), windowStart(e.ArrivedAt))
 	human := int64(0)
 	if e.Human() {
-		human = 1
+		human = sign
 	}
 	switch e.Type {
 	case schemas.EventTypeOpened:
-		w.opens++
+		w.opens += sign
 		w.humanOpens += human
 	case schemas.EventTypeClicked:
-		w.clicks++
+		w.clicks += sign
 		w.humanClicks += human
 	case schemas.EventTypeDeferred:
-		w.deferrals++
+		w.deferrals += sign
 	case schemas.EventTypeComplained:
-		w.complaints++
+		w.complaints += sign
 	case schemas.EventTypeUnsubscribed:
-		w.unsubscribes++
+		w.unsubscribes += sign
 	default:
-		w.other++
+		w.other += sign
 	}
-	return e.ID, true
+	if f.events == 0 {
+		*f = folded{}
+	} else if empty := (foldedWindow{start: w.start, arrived: w.arrived}); *w == empty {
+		f.windows = slices.DeleteFunc(f.windows, func(w foldedWindow) bool { return w == empty })
+	}
 }
 
-func (f *folded) window(start schemas.Timestamp) *foldedWindow {
-	at, ok := slices.BinarySearchFunc(f.windows, start, func(w foldedWindow, start schemas.Timestamp) int {
-		return cmp.Compare(w.start, start)
+// note takes the times of an event into account.
+func (f *folded) note(e *trigger.Event) {
+	f.lastEventAt = max(f.lastEventAt, e.OccurredAt)
+	f.lastArrivedAt = max(f.lastArrivedAt, e.ArrivedAt)
+	f.timeSuspect = f.timeSuspect || e.TimeSuspect
+}
+
+// merge adds the events of another life.
+func (f *folded) merge(o *folded) {
+	if o.events == 0 {
+		return
+	}
+	f.events += o.events
+	f.note(&trigger.Event{OccurredAt: o.lastEventAt, ArrivedAt: o.lastArrivedAt, TimeSuspect: o.timeSuspect})
+	for i := range o.windows {
+		to, from := f.window(o.windows[i].start, o.windows[i].arrived), o.windows[i].counts()
+		for j, n := range to.counts() {
+			*n += *from[j]
+		}
+	}
+}
+
+func (f *folded) window(start, arrived schemas.Timestamp) *foldedWindow {
+	at, ok := slices.BinarySearchFunc(f.windows, foldedWindow{start: start, arrived: arrived}, func(a, b foldedWindow) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.arrived, b.arrived))
 	})
 	if !ok {
-		f.windows = slices.Insert(f.windows, at, foldedWindow{start: start})
+		f.windows = slices.Insert(f.windows, at, foldedWindow{start: start, arrived: arrived})
 	}
 	return &f.windows[at]
 }
 
+// windowLength is that of a campaign's windows, in microseconds.
+const windowLength = WindowSeconds * 1_000_000
+
 // windowStart is the start of the window that t is in.
 func windowStart(t schemas.Timestamp) schemas.Timestamp {
-	const length = WindowSeconds * 1_000_000
-	rest := t % length
+	rest := t % windowLength
 	if rest < 0 {
-		rest += length
+		rest += windowLength
 	}
 	return t - rest
 }

@@ -1,6 +1,7 @@
 package engagement
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -32,6 +33,11 @@ type harness struct {
 	testing.TB
 	driver *streamtest.Driver
 	out    output
+
+	retention schemas.Timestamp
+	committed schemas.Timestamp // the frontier as of the last commit
+	frontier  schemas.Timestamp
+	refires   bool // what fired may fire again, in another life
 }
 
 // output is the final state of the topics.
@@ -56,11 +62,16 @@ func newOutput() output {
 const partition = 5
 
 func newHarness(t testing.TB, rules *trigger.Set) *harness {
-	d, err := streamtest.New(Stage(Config{Serde: serde, Rules: rules, cacheSize: 2}), partition)
+	return newHarnessOf(t, Config{Rules: rules})
+}
+
+func newHarnessOf(t testing.TB, c Config) *harness {
+	c.Serde, c.cacheSize = serde, 2
+	d, err := streamtest.New(Stage(c), partition)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &harness{t, d, newOutput()}
+	return &harness{TB: t, driver: d, out: newOutput(), retention: schemas.Timestamp(cmp.Or(c.Retention, DefaultRetention).Microseconds())}
 }
 
 func record(e *schemas.Event) *kgo.Record {
@@ -85,6 +96,15 @@ func (h *harness) commit() {
 		h.collect(rec)
 	}
 	h.driver.Out = nil
+	h.committed = h.frontier
+}
+
+func (h *harness) advance(to schemas.Timestamp) {
+	h.Helper()
+	if err := h.driver.Advance(to.Time()); err != nil {
+		h.Fatal(err)
+	}
+	h.frontier = max(h.frontier, to)
 }
 
 func (h *harness) abort() {
@@ -128,6 +148,9 @@ func (h *harness) collect(rec *kgo.Record) {
 		}
 		for _, w := range d.Windows {
 			k := countersKey{d.Tenant, d.CampaignID, w.Basis, w.WindowStart}
+			if w.Basis.Windowed() && w.WindowStart+at(5*time.Minute)-base+h.retention <= h.committed {
+				h.Errorf("window %v has changed after it was closed", k)
+			}
 			sum := h.out.counters[k]
 			sum.Add(&w.Counters)
 			if h.out.counters[k] = sum; sum == (schemas.Counters{}) {
@@ -139,7 +162,7 @@ func (h *harness) collect(rec *kgo.Record) {
 		h.decode(rec, &tr)
 		h.out.fired++
 		old, ok := h.out.triggers[tr.TriggerID]
-		if ok && (old.Status != schemas.TriggerStatusExpired || tr.Status == schemas.TriggerStatusExpired) {
+		if ok && !h.refires && (old.Status != schemas.TriggerStatusExpired || tr.Status == schemas.TriggerStatusExpired) {
 			h.Errorf("trigger %s %s again as %s", tr.Rule, old.Status, tr.Status)
 		}
 		h.out.triggers[tr.TriggerID] = tr

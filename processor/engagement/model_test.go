@@ -3,6 +3,7 @@ package engagement
 import (
 	"bytes"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -11,11 +12,12 @@ import (
 
 // model computes, naively and from all events at once, what the stage must end
 // with. It shares nothing with the stage but the record types.
-func model(all []schemas.Event) output {
+func model(all []schemas.Event) output { return modelOf(all, DefaultHorizon, DefaultRetention) }
+
+func modelOf(all []schemas.Event, horizon, retention time.Duration) output {
 	out := newOutput()
 	groups := map[string][]schemas.Event{}
 	for _, e := range all {
-		out.events[e.EventID] = 1
 		id := e.MessageID
 		if id == "" {
 			id = "~" + e.CampaignID
@@ -24,13 +26,81 @@ func model(all []schemas.Event) output {
 		groups[k] = append(groups[k], e)
 	}
 	for k, versions := range groups {
-		events := modelSet(versions)
-		m := modelMessage(versions, events)
-		out.messages[k] = m
-		modelCounters(out.counters, &m, events)
+		for _, life := range modelLives(versions, horizon) {
+			events := modelSet(life)
+			m := modelMessage(life, events)
+			out.messages[k] = m // the last one stays
+			for _, e := range events {
+				out.events[e.EventID]++
+			}
+			modelCounters(out.counters, &m, events)
+			modelLate(out.counters, &m, events, retention)
+		}
 	}
 	maps.DeleteFunc(out.counters, func(_ countersKey, c schemas.Counters) bool { return c == schemas.Counters{} })
 	return out
+}
+
+// modelLives cuts what arrived wherever nothing did for the horizon.
+func modelLives(versions []schemas.Event, horizon time.Duration) (lives [][]schemas.Event) {
+	versions = slices.SortedStableFunc(slices.Values(versions), func(a, b schemas.Event) int { return int(a.ArrivedAt - b.ArrivedAt) })
+	for i, e := range versions {
+		if i == 0 || e.ArrivedAt.Time().Sub(versions[i-1].ArrivedAt.Time()) >= horizon {
+			lives = append(lives, nil)
+		}
+		lives[len(lives)-1] = append(lives[len(lives)-1], e)
+	}
+	return lives
+}
+
+// modelLate moves, window by window, what a message counts because of events
+// that arrived after a window was closed.
+func modelLate(counters map[countersKey]schemas.Counters, m *schemas.Message, events []schemas.Event, retention time.Duration) {
+	for _, x := range []struct{ basis, late schemas.Basis }{
+		{schemas.BasisEventTime, schemas.BasisEventTimeLate}, {schemas.BasisSendTime, schemas.BasisSendTimeLate},
+	} {
+		move := func(from map[countersKey]schemas.Counters, start schemas.Timestamp, sign int64) {
+			for k, c := range from {
+				if k.basis == x.basis && k.start == start {
+					add(counters, k, c, -sign)
+					add(counters, countersKey{k.tenant, k.campaign, x.late, 0}, c, sign)
+				}
+			}
+		}
+		everything := map[countersKey]schemas.Counters{}
+		modelCounters(everything, m, events)
+		for start := range modelStarts(events) {
+			closed := start.Time().Add(5*time.Minute + retention)
+			inTime := slices.DeleteFunc(slices.Clone(events), func(e schemas.Event) bool { return !e.ArrivedAt.Time().Before(closed) })
+			if len(inTime) == len(events) {
+				continue
+			}
+			move(everything, start, 1)
+			if len(inTime) > 0 {
+				rest := map[countersKey]schemas.Counters{}
+				known := modelMessage(inTime, inTime)
+				modelCounters(rest, &known, inTime)
+				move(rest, start, -1)
+			}
+		}
+	}
+}
+
+func modelStarts(events []schemas.Event) map[schemas.Timestamp]bool {
+	starts := map[schemas.Timestamp]bool{}
+	for _, e := range events {
+		starts[schemas.FromTime(e.OccurredAt.Time().Truncate(5*time.Minute))] = true
+	}
+	return starts
+}
+
+func add(counters map[countersKey]schemas.Counters, k countersKey, c schemas.Counters, sign int64) {
+	sum, v := counters[k], reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() {
+		v.Field(i).SetInt(sign * v.Field(i).Int())
+	}
+	sum.Add(&c)
+	counters[k] = sum
 }
 
 func modelOrder(a, b schemas.Event) int {

@@ -16,37 +16,37 @@ const (
 	ruleFired   = 'f'
 )
 
-// evaluate judges the rules on a message that changed and emits the triggers
-// that fire now.
-func (t *task) evaluate(ctx stream.Context, m *message) error {
+// evaluate judges the rules on a message that changed, given with its state, and
+// emits the triggers that fire now.
+func (t *task) evaluate(ctx stream.Context, m *schemas.Message, s *state) error {
 	if len(t.rules) == 0 {
 		return nil
 	}
 	var facts trigger.Message
 	for _, r := range t.rules {
-		if !r.Possible(m.state.events) {
+		if !r.Possible(s.events) {
 			continue
 		}
 		if facts.Tenant == "" {
-			facts = m.facts()
+			facts = s.ruleFacts(m)
 		}
 		key, ok := r.OnceKey(&facts)
 		if !ok {
 			continue
 		}
-		fired, expired, err := hasFired(ctx, m, r, key)
+		fired, expired, err := hasFired(ctx, m, s, r, key)
 		if err != nil {
 			return err
 		}
 		if fired && !expired {
 			continue
 		}
-		f, ok := r.Evaluate(&facts, m.state.events)
+		f, ok := r.Evaluate(&facts, s.events)
 		old := f.Status == schemas.TriggerStatusExpired
 		if !ok || old && expired {
 			continue
 		}
-		setFired(ctx, m, r, key, old)
+		setFired(ctx, m, s, r, key, old)
 		rec := f.Record(&facts, key)
 		ctx.ProduceTo(&kgo.Record{
 			Topic: t.to.triggers,
@@ -57,14 +57,14 @@ func (t *task) evaluate(ctx stream.Context, m *message) error {
 	return nil
 }
 
-// facts are what rules know of a message.
-func (m *message) facts() trigger.Message {
-	f := m.state.known()
+// ruleFacts are what rules know of a message.
+func (s *state) ruleFacts(m *schemas.Message) trigger.Message {
+	f := s.known()
 	return trigger.Message{
-		Tenant:          m.tenant,
-		Account:         m.account,
-		MessageID:       m.messageID,
-		RecipientID:     m.recipientID,
+		Tenant:          m.Tenant,
+		Account:         m.Account,
+		MessageID:       m.MessageID,
+		RecipientID:     m.RecipientID,
 		Provider:        f.text[factProvider],
 		Recipient:       f.text[factRecipient],
 		RecipientDomain: f.text[factRecipientDomain],
@@ -74,36 +74,37 @@ func (m *message) facts() trigger.Message {
 		ContactID:       f.text[factContactID],
 		Tags:            f.tags,
 		Metadata:        f.metadata,
-		SentAt:          m.derived.SentAt,
+		SentAt:          m.SentAt,
 	}
 }
 
 // hasFired tells whether a rule has fired for a key, and whether only with
 // evidence that was too old. The key of a rule that fires once per message lies
-// in the message's own state; others concern several messages of the recipient,
-// all of which are in this partition.
-func hasFired(ctx stream.Context, m *message, r *trigger.Rule, key string) (fired, expired bool, err error) {
+// in the message's own state, and goes with it at the horizon. Others concern
+// several messages of the recipient, all of which are in this partition: once
+// for a recipient means once for ever, so these never expire.
+func hasFired(ctx stream.Context, m *schemas.Message, s *state, r *trigger.Rule, key string) (fired, expired bool, err error) {
 	if r.OncePer == trigger.OncePerMessage {
-		fired, expired = m.state.hasFired(r.Name)
+		fired, expired = s.hasFired(r.Name)
 		return fired, expired, nil
 	}
-	v, err := ctx.Store(storeRules).Get(ruleKey(m.tenant, r.Name, key))
+	v, err := ctx.Store(storeRules).Get(ruleKey(m.Tenant, r.Name, key))
 	if err != nil {
 		return false, false, fmt.Errorf("reading rule: %w", err)
 	}
 	return len(v) > 0, len(v) > 0 && v[0] == ruleExpired, nil
 }
 
-func setFired(ctx stream.Context, m *message, r *trigger.Rule, key string, expired bool) {
+func setFired(ctx stream.Context, m *schemas.Message, s *state, r *trigger.Rule, key string, expired bool) {
 	if r.OncePer == trigger.OncePerMessage {
-		m.state.setFired(r.Name, expired)
+		s.setFired(r.Name, expired)
 		return
 	}
 	v := []byte{ruleFired}
 	if expired {
 		v[0] = ruleExpired
 	}
-	ctx.Store(storeRules).Put(ruleKey(m.tenant, r.Name, key), v)
+	ctx.Store(storeRules).Put(ruleKey(m.Tenant, r.Name, key), v)
 }
 
 func ruleKey(tenant, rule, key string) []byte {

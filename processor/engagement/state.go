@@ -9,6 +9,9 @@ import (
 
 // state is the set of a message's distinct events, in compact form.
 type state struct {
+	// first and last are when its events arrived, repetitions included.
+	first, last schemas.Timestamp
+
 	facts  []facts         // by (occurred_at, event_id); each fact once
 	events []trigger.Event // by (occurred_at, event_id)
 	folded folded
@@ -44,18 +47,19 @@ func (s *state) judge(e *schemas.Event, f *facts) effect {
 	switch {
 	case i < 0:
 		return effectNew
-	case earlier(e, &s.events[i]), s.learns(f):
+	case earlier(e.ArrivedAt, e.OccurredAt, &s.events[i]), s.learns(f):
 		return effectMerge
 	}
 	return effectNone
 }
 
-// earlier tells whether e is the version to keep rather than kept.
-func earlier(e *schemas.Event, kept *trigger.Event) bool {
-	if e.ArrivedAt != kept.ArrivedAt {
-		return e.ArrivedAt < kept.ArrivedAt
+// earlier tells whether a version that arrived and occurred then is the one to
+// keep rather than kept.
+func earlier(arrivedAt, occurredAt schemas.Timestamp, kept *trigger.Event) bool {
+	if arrivedAt != kept.ArrivedAt {
+		return arrivedAt < kept.ArrivedAt
 	}
-	return e.OccurredAt < kept.OccurredAt
+	return occurredAt < kept.OccurredAt
 }
 
 func (s *state) find(id schemas.ID) int {
@@ -67,19 +71,24 @@ func (s *state) find(id schemas.ID) int {
 	return -1
 }
 
-// add takes an event into the set and returns the id of an event that was folded
-// for it, if any.
-func (s *state) add(e *schemas.Event, f facts) (foldedID schemas.ID, didFold bool) {
+// add takes an event into the set and returns the events that were folded for
+// it.
+func (s *state) add(e *schemas.Event, f facts) (foldedNow []trigger.Event) {
+	s.see(e.ArrivedAt)
 	if s.learns(&f) {
 		s.learn(f)
 	}
-	if i := s.find(e.EventID); i >= 0 {
-		if !earlier(e, &s.events[i]) {
-			return foldedID, false
+	return s.put(factOf(e))
+}
+
+func (s *state) put(e trigger.Event) (foldedNow []trigger.Event) {
+	if i := s.find(e.ID); i >= 0 {
+		if !earlier(e.ArrivedAt, e.OccurredAt, &s.events[i]) {
+			return nil
 		}
 		s.events = slices.Delete(s.events, i, i+1)
 	}
-	s.insert(factOf(e))
+	s.insert(e)
 	return s.fold()
 }
 

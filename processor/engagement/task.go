@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/processor/stream/sweep"
 	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -21,6 +22,8 @@ type task struct {
 	// inHead and outHead are the heads of events in the wire format: where an
 	// input record was written with this build's schema, its body is passed on.
 	inHead, outHead []byte
+	horizon         schemas.Timestamp // in microseconds
+	sweep           sweep.Sweep
 
 	event   schemas.Event // of the record in work
 	key     []byte
@@ -34,14 +37,18 @@ const headSize = 5
 
 func newTask(c Config) *task {
 	head := func(topic string) []byte { return c.Serde.Append(nil, topic, new(schemas.Event))[:headSize] }
-	return &task{
+	t := &task{
 		serde:   c.Serde,
 		rules:   c.Rules.Rules(),
 		to:      outputsOf(c.Generation),
 		inHead:  head(schemas.TopicEventsByRecipient),
 		outHead: head(schemas.TopicEvents),
+		horizon: schemas.Timestamp(cmp.Or(c.Horizon, DefaultHorizon).Microseconds()),
 		cache:   cache{size: cmp.Or(c.cacheSize, cacheSize)},
+		changes: changes{retention: schemas.Timestamp(cmp.Or(c.Retention, DefaultRetention).Microseconds())},
 	}
+	t.sweep = sweep.Sweep{Store: storeMessages, From: []byte{keyMessage}, Expired: t.expired, Delete: t.expire}
+	return t
 }
 
 // outputs are the topics of a generation.
@@ -57,10 +64,12 @@ func outputsOf(g schemas.Generation) outputs {
 // message is a message in memory: its state and what was last derived from it.
 type message struct {
 	identity
-	key     []byte // in the store of messages
-	state   state
-	derived schemas.Message // of the state; while dirty, of the state before
-	dirty   bool
+	key     []byte          // in the store of messages
+	state   state           // its last life
+	derived schemas.Message // of state; while changed, of the state before
+	earlier []*state        // lives before, not yet over; nearly always none
+	dirty   bool            // to be written
+	changed bool            // to be derived anew; what it contributed is taken back
 }
 
 // Process takes one event into its message. The event is passed on when it is
@@ -70,33 +79,66 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	if err := t.serde.Decode(rec.Value, e); err != nil {
 		return stream.Permanent(fmt.Errorf("decoding event: %w", err))
 	}
+	if err := t.sweep.Start(ctx); err != nil {
+		return err
+	}
 	m, err := t.message(ctx, e)
 	if err != nil {
 		return err
 	}
+	s, err := t.life(ctx, m, e.ArrivedAt)
+	if err != nil {
+		return err
+	}
 	f := factsOf(e)
-	effect := m.state.judge(e, &f)
-	if effect == effectNew && m.state.folded.events > 0 {
-		v, err := ctx.Store(storeMessages).Get(foldedKey(m.key, e.EventID))
-		if err != nil {
-			return fmt.Errorf("reading folded event: %w", err)
-		}
-		if v != nil {
-			return nil
+	effect := s.judge(e, &f)
+	if effect == effectNew && s.folded.events > 0 {
+		if effect, err = t.judgeFolded(ctx, m, s, e); err != nil {
+			return err
 		}
 	}
 	if effect == effectNone {
+		if s.see(e.ArrivedAt) { // a repetition makes the life longer
+			t.write(m)
+		}
 		return nil
 	}
 	t.touch(m)
-	if id, folded := m.state.add(e, f); folded {
-		ctx.Store(storeMessages).Put(foldedKey(m.key, id), []byte{1})
-	}
+	t.keepFolded(ctx, m, s.add(e, f))
 	if effect == effectNew {
 		out := &kgo.Record{Topic: t.to.events, Key: bytes.Clone(e.RecipientID[:]), Value: t.passOn(rec.Value)}
 		ctx.ProduceTo(out, ctx.Partition())
 	}
 	return nil
+}
+
+// judgeFolded tells what adding an event would do that is not in the kept set
+// of a life with folded events. If it is a folded one that arrived earlier than
+// was known, it is taken out again.
+func (t *task) judgeFolded(ctx stream.Context, m *message, s *state, e *schemas.Event) (effect, error) {
+	store, key := ctx.Store(storeMessages), foldedKey(m.key, e.EventID)
+	value, err := store.Get(key)
+	if err != nil {
+		return effectNone, fmt.Errorf("reading folded event: %w", err)
+	}
+	if value == nil {
+		return effectNew, nil
+	}
+	old, err := decodeFolded(value, s)
+	switch {
+	case err != nil || len(value) == 1:
+		return effectNone, err
+	case !s.spans(old.ArrivedAt):
+		return effectNew, nil // it was folded in another life
+	case !earlier(e.ArrivedAt, e.OccurredAt, &old):
+		return effectNone, nil
+	}
+	t.touch(m)
+	store.Delete(key)
+	s.folded.add(&old, -1)
+	// The latest times may have been its own.
+	s.folded.lastEventAt, s.folded.lastArrivedAt, s.folded.timeSuspect = 0, 0, false
+	return effectMerge, t.eachFolded(ctx, m.key, s, func(_ []byte, e *trigger.Event) { s.folded.note(e) })
 }
 
 // passOn returns the event in the wire format of the topic of events.
@@ -125,7 +167,7 @@ func (t *task) message(ctx stream.Context, e *schemas.Event) (*message, error) {
 		return nil, fmt.Errorf("reading message: %w", err)
 	}
 	if value != nil {
-		if err := m.state.decode(value); err != nil {
+		if err := m.decode(value); err != nil {
 			return nil, err
 		}
 		m.state.derive(&m.identity, &m.derived)
@@ -134,36 +176,45 @@ func (t *task) message(ctx stream.Context, e *schemas.Event) (*message, error) {
 	return m, nil
 }
 
-// touch takes back what a message contributed, before its state changes.
-func (t *task) touch(m *message) {
-	if m.dirty {
-		return
-	}
-	m.dirty = true
-	t.dirty = append(t.dirty, m)
-	if len(m.state.events) > 0 {
-		t.changes.remove(&m.derived, &m.state)
+// write has the state of a message written.
+func (t *task) write(m *message) {
+	if !m.dirty {
+		m.dirty = true
+		t.dirty = append(t.dirty, m)
 	}
 }
 
-// Timer is never called: the stage sets no timers.
-func (t *task) Timer(stream.Context, []byte, time.Time) error { return nil }
+// touch takes back what a message contributed, before its state changes.
+func (t *task) touch(m *message) {
+	t.write(m)
+	if m.changed {
+		return
+	}
+	m.changed = true
+	if len(m.state.events) > 0 {
+		t.changes.remove(&m.derived, &m.state)
+	}
+	for _, s := range m.earlier {
+		var derived schemas.Message
+		s.derive(&m.identity, &derived)
+		t.changes.remove(&derived, s)
+	}
+}
+
+// Timer deletes messages that have passed the horizon: the stage sets no other
+// timers.
+func (t *task) Timer(ctx stream.Context, _ []byte, _ time.Time) error { return t.sweep.Timer(ctx) }
 
 // Flush derives every message that changed and emits what follows.
 func (t *task) Flush(ctx stream.Context) error {
 	for _, m := range t.dirty {
-		m.state.derive(&m.identity, &m.derived)
-		t.changes.add(&m.derived, &m.state)
-		if err := t.evaluate(ctx, m); err != nil {
-			return err
+		if m.changed {
+			if err := t.emit(ctx, m); err != nil {
+				return err
+			}
 		}
-		ctx.ProduceTo(&kgo.Record{
-			Topic: t.to.messages,
-			Key:   topicKey(&m.identity),
-			Value: t.serde.Append(make([]byte, 0, 320), schemas.TopicMessages, &m.derived),
-		}, ctx.Partition())
-		ctx.Store(storeMessages).Put(m.key, m.state.append(make([]byte, 0, 160+48*len(m.state.events))))
-		m.dirty = false
+		ctx.Store(storeMessages).Put(m.key, m.append(make([]byte, 0, 160+48*len(m.state.events))))
+		m.dirty, m.changed = false, false
 	}
 	t.changes.drain(func(d *schemas.CampaignDelta) {
 		ctx.Produce(&kgo.Record{
@@ -176,4 +227,30 @@ func (t *task) Flush(ctx stream.Context) error {
 	t.dirty = t.dirty[:0]
 	t.cache.trim()
 	return nil
+}
+
+// emit derives a message anew and emits what follows. The record of its last
+// life replaces those before.
+func (t *task) emit(ctx stream.Context, m *message) error {
+	for _, s := range m.earlier {
+		var derived schemas.Message
+		if err := t.derive(ctx, m, s, &derived); err != nil {
+			return err
+		}
+	}
+	if err := t.derive(ctx, m, &m.state, &m.derived); err != nil {
+		return err
+	}
+	ctx.ProduceTo(&kgo.Record{
+		Topic: t.to.messages,
+		Key:   topicKey(&m.identity),
+		Value: t.serde.Append(make([]byte, 0, 320), schemas.TopicMessages, &m.derived),
+	}, ctx.Partition())
+	return nil
+}
+
+func (t *task) derive(ctx stream.Context, m *message, s *state, derived *schemas.Message) error {
+	s.derive(&m.identity, derived)
+	t.changes.add(derived, s)
+	return t.evaluate(ctx, derived, s)
 }

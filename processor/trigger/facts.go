@@ -19,6 +19,9 @@ type Event struct {
 	ListID       string
 	BounceClass  string
 	RejectReason string
+	// CampaignID is the campaign that the event itself names; conditions see that
+	// of the message.
+	CampaignID string
 }
 
 // At is the event's time in conditions: when it occurred, but never later than
