@@ -31,7 +31,7 @@ type taskRunner struct {
 
 	clock     taskClock // in the open transaction
 	committed taskClock // as of the last commit
-	frontier  int64     // clock.frontier, never going back between commits
+	frontier  int64     // never goes back, but when an abort does
 	nextDue   int64     // due time of the earliest committed timer, 0 none; see dueKnown
 	dueKnown  bool
 }
@@ -41,6 +41,7 @@ type taskClock struct {
 	position  int64 // next input offset
 	lastMicro int64 // timestamp of the last record processed
 	sources   sourceFrontiers
+	frontier  int64 // as of the last commit
 }
 
 func (c taskClock) clone() taskClock {

@@ -262,6 +262,7 @@ func (s *session) committed() error {
 		t.after = nil
 	}
 	for _, t := range s.tasks {
+		t.clock.frontier = t.frontier
 		t.committed = t.clock.clone()
 		clear(s.poison[t.partition])
 	}
@@ -293,7 +294,8 @@ func (s *session) aborted() error {
 	s.markers = false
 	for _, t := range s.tasks {
 		t.clock = t.committed.clone()
-		t.frontier = min(t.frontier, max(t.clock.sources.micro(), t.clock.lastMicro))
+		// What was processed since is still to come: beyond it no timer may fire.
+		t.frontier = t.clock.frontier
 	}
 	s.w.update(func(st *Status) { st.Aborts++ })
 	return nil
