@@ -47,10 +47,10 @@ func (s *state) append(b []byte) []byte {
 	b = avro.AppendLong(b, int64(s.last-s.first))
 	b = avro.AppendLong(b, int64(len(s.facts)))
 	for i := range s.facts {
-		b = s.facts[i].append(b)
+		b = s.facts[i].append(b, s.last)
 	}
 	b = avro.AppendLong(b, int64(len(s.events)))
-	var last schemas.Timestamp
+	last := s.last
 	campaign := s.campaign()
 	for i := range s.events {
 		b = appendEvent(b, &s.events[i], last, campaign)
@@ -64,8 +64,8 @@ func (s *state) append(b []byte) []byte {
 	return b
 }
 
-func (f *facts) append(b []byte) []byte {
-	b = avro.AppendLong(b, int64(f.occurredAt))
+func (f *facts) append(b []byte, last schemas.Timestamp) []byte {
+	b = avro.AppendLong(b, int64(f.occurredAt-last))
 	b = append(b, f.eventID[:]...)
 	bits := f.has()
 	b = avro.AppendLong(b, int64(bits))
@@ -198,16 +198,16 @@ func lastArrival(b []byte) (schemas.Timestamp, error) {
 
 // read sets s, which is empty, to the state that r holds.
 func (s *state) read(r *reader) {
+	var last schemas.Timestamp
 	if r.version > stateVersion1 {
-		s.last = schemas.Timestamp(r.Long())
-		s.first = s.last - schemas.Timestamp(r.Long())
+		last = schemas.Timestamp(r.Long())
+		s.first, s.last = last-schemas.Timestamp(r.Long()), last
 	}
 	s.facts = grow(s.facts, r.count(factsMinSize))
 	for i := range s.facts {
-		s.facts[i].read(r)
+		s.facts[i].read(r, last)
 	}
 	s.events = grow(s.events, r.count(eventMinSize))
-	var last schemas.Timestamp
 	campaign := s.campaign()
 	for i := range s.events {
 		e := &s.events[i]
@@ -281,8 +281,8 @@ func (r *reader) small(n int32) int32 {
 	return int32(b[0])
 }
 
-func (f *facts) read(r *reader) {
-	f.occurredAt = schemas.Timestamp(r.Long())
+func (f *facts) read(r *reader, last schemas.Timestamp) {
+	f.occurredAt = last + schemas.Timestamp(r.Long())
 	r.Fixed(f.eventID[:])
 	bits := r.Long()
 	for i := range f.text {

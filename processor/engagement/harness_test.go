@@ -112,6 +112,7 @@ func (h *harness) abort() {
 	if err := h.driver.Abort(); err != nil {
 		h.Fatal(err)
 	}
+	h.frontier = h.committed
 }
 
 func (h *harness) decode(rec *kgo.Record, into schemas.Record) {

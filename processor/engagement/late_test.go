@@ -26,8 +26,10 @@ func drawLate(t *rapid.T) []schemas.Event {
 		if rapid.Bool().Draw(t, "punctual") {
 			continue
 		}
-		later := at(time.Duration(rapid.IntRange(0, 14*24).Draw(t, "hours late"))*time.Hour) - base
-		e.ArrivedAt += later
+		// Often just when something ends.
+		hours := rapid.SampledFrom([]int{0, 1, 23, 24, 25, 48, 94, 95, 96, 97, 190, 192, 200, 300}).Draw(t, "hours late")
+		e.ArrivedAt = base + e.ArrivedAt%(60_000_000*60) + at(time.Duration(hours)*time.Hour) - base
+		e.ArrivedAt += at(time.Duration(rapid.SampledFrom([]int{0, 1, 5, 8}).Draw(t, "minutes late"))*time.Minute) - base
 		if e.TimeSuspect {
 			e.OccurredAt = e.ArrivedAt
 		}
@@ -49,11 +51,11 @@ func runLate(t *testing.T, rt *rapid.T, events []schemas.Event) output {
 			h.abort()
 			h.process(open...)
 		}
-		if then < 3 && i+1 < len(events) {
+		if then < 4 && i+1 < len(events) {
 			next := slices.MinFunc(events[i+1:], func(a, b schemas.Event) int { return int(a.ArrivedAt - b.ArrivedAt) })
 			h.advance(next.ArrivedAt)
 		}
-		if then < 5 {
+		if then > 1 && then < 6 {
 			h.commit()
 			open = nil
 		}
@@ -135,37 +137,53 @@ func TestLateGolden(t *testing.T) {
 	}
 }
 
-// Events that are folded and late, with repetitions that arrived earlier.
+// Events that are folded and late, with repetitions that arrived earlier: some
+// late at random, or the earlier they occurred the later, so that of what was in
+// time for a window nothing is among the earliest.
 func TestFoldingLate(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
+	for _, tt := range []struct {
+		name string
+		lag  func(r *rand.Rand, after time.Duration) time.Duration
+	}{
+		{"at random", func(r *rand.Rand, _ time.Duration) time.Duration { return time.Duration(r.Int64N(int64(3 * day))) }},
+		{"last come first", func(r *rand.Rand, after time.Duration) time.Duration {
+			return 6*(20*time.Hour-after) + time.Duration(r.IntN(2))*time.Hour
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(3, 4))
+			testFoldingLate(t, r, func(after time.Duration) time.Duration { return tt.lag(r, after) })
+		})
+	}
+}
+
+func testFoldingLate(t *testing.T, r *rand.Rand, lag func(time.Duration) time.Duration) {
 	s := &story{}
-	events := []schemas.Event{s.event(delivered, 0, noCampaign), s.event(bounced, 90*time.Minute, bounce("hard"), arrives(2*day))}
-	for i := range 900 {
-		e := s.event(opened, time.Duration(r.IntN(20))*time.Hour, byMachine)
-		switch r.IntN(8) {
-		case 0:
-			e.Machine = schemas.MachineHuman
-		case 1:
-			e.Type = clicked
-		case 2:
-			e.Type = schemas.EventTypeDeferred
-		case 3:
+	events := []schemas.Event{s.event(delivered, 0, noCampaign), s.event(bounced, 90*time.Minute, bounce("hard"), noCampaign, arrives(2*day))}
+	for i := range 1000 {
+		after := time.Duration(r.IntN(20)) * time.Hour
+		e := s.event([]schemas.EventType{opened, opened, clicked, schemas.EventTypeDeferred, schemas.EventTypeComplained,
+			schemas.EventTypeUnsubscribed, schemas.EventTypeUnknown}[r.IntN(7)], after)
+		if r.IntN(2) == 0 {
+			e.Machine = schemas.MachineMachine
+		}
+		if r.IntN(4) > 0 {
 			e.CampaignID = ""
 		}
 		e.EventID = schemas.ID{1, byte(i >> 8), byte(i)}
 		for range 1 + r.IntN(2) {
-			e.ArrivedAt = e.OccurredAt + schemas.Timestamp(r.Int64N(int64(3*day/time.Microsecond)))
+			e.ArrivedAt = at(after + lag(after))
 			events = append(events, e)
 		}
 	}
-	want := modelOf(events, shortTimes.Horizon, shortTimes.Retention)
+	want := modelOf(events, shortTimes.Horizon+day, shortTimes.Retention)
 	if late := want.counters[countersKey{"default", "spring", schemas.BasisEventTimeLate, 0}]; late.Opens < 100 {
 		t.Fatalf("too little is late: %+v", late)
 	}
 	var state map[string][]byte
 	for round := range 4 {
 		r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-		h := newHarnessOf(t, shortTimes)
+		h := newHarnessOf(t, Config{Horizon: shortTimes.Horizon + day, Retention: shortTimes.Retention})
 		for chunk := range slices.Chunk(events, 100+round*300) {
 			h.process(chunk...)
 			h.commit()
@@ -182,6 +200,9 @@ func TestFoldingLate(t *testing.T) {
 			t.Errorf("round %d: %d counters, want %d", round, len(h.out.counters), len(want.counters))
 		}
 		got := h.driver.State(storeMessages)
+		if len(got) < 200 {
+			t.Fatalf("only %d events are folded", len(got))
+		}
 		if state != nil && !maps.EqualFunc(state, got, slices.Equal) {
 			t.Error("the state depends on the order")
 		}
