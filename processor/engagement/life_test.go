@@ -83,6 +83,24 @@ func TestSecondLife(t *testing.T) {
 	}
 }
 
+// A silence of the horizon begins a life, one of a microsecond less does not,
+// forwards and backwards.
+func TestHorizonBoundary(t *testing.T) {
+	for lives, short := range []schemas.Timestamp{1, 0} {
+		s := &story{}
+		sent, bounce := s.event(delivered, 0), s.event(bounced, 0)
+		bounce.ArrivedAt = at(4*day) - short
+		for _, events := range [][]schemas.Event{{sent, bounce}, {bounce, sent}} {
+			h := newHarnessOf(t, Config{Horizon: 4 * day})
+			h.process(events...)
+			h.commit()
+			if got := lifetime(h).Messages; got != int64(lives)+1 {
+				t.Errorf("%d messages after a silence of 4 days less %d us", got, short)
+			}
+		}
+	}
+}
+
 // An event that arrived between two lives makes them one, in which nothing
 // fires or counts a second time.
 func TestLivesBecomeOne(t *testing.T) {
