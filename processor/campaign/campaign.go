@@ -9,9 +9,15 @@
 // the greatest of those seen, so that order does not matter. First and last
 // event only widen: a message that turns out to belong to another campaign
 // leaves them as they are.
+//
+// A window is closed once arrival time is its retention past its end. Nothing
+// changes it any more, its snapshot stays, and the stage forgets it. What came
+// too late for it is summed by basis in a total of the campaign, which is kept
+// as the lifetime is.
 package campaign
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -20,6 +26,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/processor/stream/sweep"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -28,6 +35,9 @@ const Name = "campaign"
 
 // WindowSeconds is the length of the windows that changes come in.
 const WindowSeconds = 300
+
+// DefaultRetention is how long after its end a window is closed by default.
+const DefaultRetention = 90 * 24 * time.Hour
 
 // storeWindows holds the last snapshot of each window, under its topic's key
 // and in its topic's format.
@@ -38,6 +48,9 @@ type Config struct {
 	Serde *schemas.Serde
 	// Generation is the one to derive.
 	Generation schemas.Generation
+	// Retention is how long after its end a window is closed. 0: DefaultRetention.
+	// It is that of the engagement stage.
+	Retention time.Duration
 }
 
 // Stage returns the stage. Its output has as many partitions as its input.
@@ -47,13 +60,11 @@ func Stage(c Config) stream.Stage {
 		Input:      c.Generation.Topic(schemas.TopicCampaignDeltas),
 		Stores:     []string{storeWindows},
 		DeadLetter: schemas.TopicDeadLetters,
-		NewTask: func(int32) (stream.Task, error) {
-			return &task{serde: c.Serde, statistics: c.Generation.Topic(schemas.TopicStatistics), windows: map[windowKey]*window{}}, nil
-		},
+		NewTask:    func(int32) (stream.Task, error) { return newTask(c), nil },
 	}
 }
 
-// Key is the key of a snapshot in its topic; lifetime has the start 0.
+// Key is the key of a snapshot in its topic; what has no window has the start 0.
 func Key(tenant, campaign string, basis schemas.Basis, start schemas.Timestamp) []byte {
 	b := make([]byte, 0, len(tenant)+len(campaign)+32)
 	b = append(append(b, tenant...), '/')
@@ -81,9 +92,22 @@ const maxWindows = 4096
 type task struct {
 	serde      *schemas.Serde
 	statistics string // topic of the generation
+	retention  time.Duration
+	sweep      sweep.Sweep
 	windows    map[windowKey]*window
 	dirty      []*window
 	newest     time.Time // of the records of the open transaction
+}
+
+func newTask(c Config) *task {
+	t := &task{serde: c.Serde, statistics: c.Generation.Topic(schemas.TopicStatistics), retention: cmp.Or(c.Retention, DefaultRetention), windows: map[windowKey]*window{}}
+	t.sweep = sweep.Sweep{Store: storeWindows, Expired: t.expired, Delete: t.expire}
+	return t
+}
+
+// closed tells whether a window is closed at the frontier.
+func (t *task) closed(basis schemas.Basis, start schemas.Timestamp, frontier time.Time) bool {
+	return basis.Windowed() && !start.Time().Add(WindowSeconds*time.Second+t.retention).After(frontier)
 }
 
 // Process adds the changes of one record to their windows.
@@ -95,11 +119,20 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	if rec.Timestamp.After(t.newest) {
 		t.newest = rec.Timestamp
 	}
+	if err := t.sweep.Start(ctx); err != nil {
+		return err
+	}
 	if err := t.lifetime(ctx, &d); err != nil {
 		return err
 	}
 	for i := range d.Windows {
-		w, err := t.window(ctx, windowKey{d.Tenant, d.CampaignID, d.Windows[i].Basis, d.Windows[i].WindowStart})
+		k := windowKey{d.Tenant, d.CampaignID, d.Windows[i].Basis, d.Windows[i].WindowStart}
+		if t.closed(k.basis, k.start, ctx.Frontier()) {
+			// What changes a window stands before the frontier that closes it, unless
+			// a broker's clock went back. Then it is late.
+			k.basis, k.start = k.basis.Late(), 0
+		}
+		w, err := t.window(ctx, k)
 		if err != nil {
 			return err
 		}
@@ -146,7 +179,7 @@ func (t *task) window(ctx stream.Context, k windowKey) (*window, error) {
 		}
 	} else {
 		w.stats = schemas.CampaignStatistics{Tenant: k.tenant, CampaignID: k.campaign, Basis: k.basis, WindowStart: k.start}
-		if k.basis != schemas.BasisLifetime {
+		if k.basis.Windowed() {
 			w.stats.WindowSeconds = WindowSeconds
 		}
 	}
@@ -161,8 +194,27 @@ func (t *task) touch(w *window) {
 	}
 }
 
-// Timer is never called: the stage sets no timers.
-func (t *task) Timer(stream.Context, []byte, time.Time) error { return nil }
+// Timer forgets windows that are closed: the stage sets no other timers.
+func (t *task) Timer(ctx stream.Context, _ []byte, _ time.Time) error { return t.sweep.Timer(ctx) }
+
+// expired tells whether a stored window is closed.
+func (t *task) expired(key, value []byte, frontier time.Time) (bool, error) {
+	var s schemas.CampaignStatistics
+	if err := t.serde.Decode(value, &s); err != nil {
+		return false, fmt.Errorf("decoding window %s: %w", key, err)
+	}
+	k := windowKey{s.Tenant, s.CampaignID, s.Basis, s.WindowStart}
+	if w := t.windows[k]; !t.closed(k.basis, k.start, frontier) || w != nil && w.dirty {
+		return false, nil // what is dirty is about to be written
+	}
+	delete(t.windows, k)
+	return true, nil
+}
+
+func (t *task) expire(ctx stream.Context, key []byte) error {
+	ctx.Store(storeWindows).Delete(key)
+	return nil
+}
 
 // Flush writes and emits each window that changed, once.
 func (t *task) Flush(ctx stream.Context) error {

@@ -99,6 +99,49 @@ func TestSnapshots(t *testing.T) {
 	}
 }
 
+// A closed window is forgotten, its snapshot stays, and a change that comes all
+// the same is late. Totals are kept.
+func TestClosedWindows(t *testing.T) {
+	d, err := streamtest.New(Stage(Config{Serde: serde, Retention: time.Hour}), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	advance := func(after time.Duration) {
+		t.Helper()
+		if err := d.Advance(base.Time().Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, d)
+	}
+	advance(0)
+	one := schemas.Counters{Opens: 1}
+	delta := &schemas.CampaignDelta{Tenant: "default", CampaignID: "spring", Windows: []schemas.WindowDelta{{Counters: one},
+		{Basis: schemas.BasisEventTime, WindowStart: base, Counters: one}, {Basis: schemas.BasisSendTime, WindowStart: base, Counters: one},
+		{Basis: schemas.BasisSendTimeLate, Counters: one}}}
+	process(t, d, delta)
+	commit(t, d)
+	advance(time.Hour + 5*time.Minute - 1)
+	process(t, d, delta)
+	commit(t, d)
+	if got := len(d.State(storeWindows)); got != 5 {
+		t.Fatalf("%d keys, want 4 windows and a cursor", got)
+	}
+	advance(time.Hour + 5*time.Minute)
+	process(t, d, delta)
+	commit(t, d)
+	advance(48 * time.Hour) // time for a walk
+	if got := d.State(storeWindows); len(got) != 4 {
+		t.Errorf("%d keys, want 3 totals and a cursor", len(got))
+	}
+	process(t, d, delta)
+	commit(t, d)
+	for key, want := range map[string]int64{"lifetime/0": 4, "event_time/1772366400": 2, "send_time/1772366400": 2, "event_time_late/0": 2, "send_time_late/0": 6} {
+		if got := snapshots(t, d)["default/spring/"+key]; got.Counters.Opens != want || (got.WindowSeconds != 0) != got.Basis.Windowed() {
+			t.Errorf("%s: %+v, want %d opens", key, got, want)
+		}
+	}
+}
+
 func TestNothingToFlush(t *testing.T) {
 	d := newDriver(t)
 	commit(t, d)
@@ -161,13 +204,13 @@ func drawDelta(t *rapid.T) schemas.CampaignDelta {
 		FirstEventAt: at("first"),
 		LastEventAt:  at("last"),
 	}
-	for basis := range schemas.BasisSendTime + 1 {
+	for basis := range schemas.BasisSendTimeLate + 1 {
 		n := rapid.Int64Range(-2, 2).Draw(t, "n")
 		if n == 0 {
 			continue
 		}
 		w := schemas.WindowDelta{Basis: basis, Counters: schemas.Counters{Messages: n, ClickDelays: 3 * n}}
-		if basis != schemas.BasisLifetime {
+		if basis.Windowed() {
 			w.WindowStart = at("window")
 		}
 		d.Windows = append(d.Windows, w)
@@ -191,7 +234,7 @@ func sum(deltas []schemas.CampaignDelta) map[string]schemas.CampaignStatistics {
 			k := string(Key(d.Tenant, d.CampaignID, w.Basis, w.WindowStart))
 			s := want[k]
 			s.Tenant, s.CampaignID, s.Basis, s.WindowStart = d.Tenant, d.CampaignID, w.Basis, w.WindowStart
-			if w.Basis != schemas.BasisLifetime {
+			if w.Basis.Windowed() {
 				s.WindowSeconds = 300
 			}
 			s.Counters.Messages += w.Counters.Messages
