@@ -92,9 +92,11 @@ func (s *stages) add(ctx context.Context, to *actors, name string) error {
 			Serde: s.serde, Secret: normalize.OneSecret(s.secret), Webhooks: reader, Generation: g,
 		}), reader.Close)
 	case config.StageEngagement:
-		return s.worker(to, name, engagement.Stage(engagement.Config{Serde: s.serde, Rules: s.rules, Generation: g}), nil)
+		return s.worker(to, name, engagement.Stage(engagement.Config{
+			Serde: s.serde, Rules: s.rules, Generation: g, Horizon: s.cfg.Processor.MessageHorizon, Retention: s.cfg.Processor.WindowRetention,
+		}), nil)
 	case config.StageCampaign:
-		return s.worker(to, name, campaign.Stage(campaign.Config{Serde: s.serde, Generation: g}), nil)
+		return s.worker(to, name, campaign.Stage(campaign.Config{Serde: s.serde, Generation: g, Retention: s.cfg.Processor.WindowRetention}), nil)
 	case config.StageDelivery:
 		return s.delivery(ctx, to)
 	}

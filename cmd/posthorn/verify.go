@@ -91,7 +91,10 @@ func (a *app) report(ctx context.Context, cfg *config.Config, o verifyOptions) (
 // verifyConfig gathers what everything derived can be recomputed with, and opens
 // the database, where there is one.
 func (a *app) verifyConfig(ctx context.Context, cfg *config.Config, serde *schemas.Serde, log *slog.Logger, o verifyOptions) (vc verify.Config, closeConn func(), err error) {
-	vc = verify.Config{Kafka: kafkaConfig(cfg, log), Serde: serde, Timeout: o.timeout, Dir: o.dir}
+	vc = verify.Config{
+		Kafka: kafkaConfig(cfg, log), Serde: serde, Timeout: o.timeout, Dir: o.dir,
+		Horizon: cfg.Processor.MessageHorizon, Retention: cfg.Processor.WindowRetention,
+	}
 	if vc.Secret, vc.Rules, err = secretAndRules(cfg); err != nil {
 		return vc, nil, err
 	}

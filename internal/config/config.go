@@ -99,6 +99,10 @@ type Processor struct {
 	// SessionTimeout is how long a process may be silent before others take
 	// over its work, and bounds what its open transactions hold up.
 	SessionTimeout time.Duration `yaml:"session_timeout"`
+	// MessageHorizon is how long a message may be silent before it is forgotten.
+	MessageHorizon time.Duration `yaml:"message_horizon"`
+	// WindowRetention is how long after its end a window of statistics changes.
+	WindowRetention time.Duration `yaml:"window_retention"`
 }
 
 // API serves statistics.
@@ -162,6 +166,7 @@ func Default() *Config {
 		Processor: Processor{
 			Stages: AllStages(), CommitInterval: 100 * time.Millisecond,
 			StateCache: 256 << 20, MinFreeDisk: 64 << 20, SessionTimeout: 10 * time.Second,
+			MessageHorizon: 400 * 24 * time.Hour, WindowRetention: 90 * 24 * time.Hour,
 		},
 		API:     API{Listen: "127.0.0.1:8090"},
 		Metrics: Metrics{Listen: "127.0.0.1:8091"},

@@ -78,6 +78,12 @@ func Settings() []Setting {
 		{"processor.session_timeout", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.DurationVar(&c.Processor.SessionTimeout, path, c.Processor.SessionTimeout, "")
 		}},
+		{"processor.message_horizon", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.DurationVar(&c.Processor.MessageHorizon, path, c.Processor.MessageHorizon, "")
+		}},
+		{"processor.window_retention", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.DurationVar(&c.Processor.WindowRetention, path, c.Processor.WindowRetention, "")
+		}},
 		{"api.listen", "api", "address of the HTTP API", text(func(c *Config) *string { return &c.API.Listen })},
 		{"metrics.listen", "metrics", "address of /metrics and /readyz", text(func(c *Config) *string { return &c.Metrics.Listen })},
 		{"metrics.pprof", "", "", func(c *Config, fs *pflag.FlagSet, path string) {

@@ -76,6 +76,13 @@ func (c *Config) Validate(needs ...Need) error {
 		v.add("processor.state_cache", "is too small to be of use", "at least 8MiB; 256MiB is sane")
 	}
 	v.oneOf("kafka.group_protocol", c.Kafka.GroupProtocol, "classic", "consumer")
+	if d := c.Processor.WindowRetention; d < windowLength || d%windowLength != 0 {
+		v.add("processor.window_retention", fmt.Sprintf("%s is not a multiple of a window, 5m", d), "90 days is sane: 2160h")
+	}
+	if d := c.Processor.MessageHorizon; d < minHorizon {
+		v.add("processor.message_horizon", fmt.Sprintf("%s is too short: providers repeat for days, and repetitions of a forgotten message count again", d),
+			"at least 840h (35 days), 9600h is sane")
+	}
 	if len(c.Processor.Stages) == 0 {
 		v.add("processor.stages", "is empty", "leave it out to run all")
 	}
@@ -93,6 +100,14 @@ func (c *Config) Validate(needs ...Need) error {
 	v.needs(c, needs)
 	return errors.Join(v.errs...)
 }
+
+// windowLength is the length of the windows of statistics, minHorizon the least
+// time that repetitions must be recognised for: longer than the webhooks are
+// kept, so that deriving again from them finds what was there.
+const (
+	windowLength = 5 * time.Minute
+	minHorizon   = 35 * 24 * time.Hour
+)
 
 type validation struct{ errs []error }
 

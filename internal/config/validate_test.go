@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // problems flattens a joined error.
@@ -43,6 +44,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	c.Gateway.ByteBudget = 1
 	c.ClickHouse.DSN = "not a dsn with topsecret"
 	c.Processor.Stages = []string{"normalise"}
+	c.Processor.MessageHorizon, c.Processor.WindowRetention = time.Hour, 7*time.Minute
 	c.RecipientSecret = Secret{Inline: "short"}
 	c.Sources = []Source{
 		{Name: "a", Provider: "mailjet", Account: "a", Username: "u"},
@@ -56,7 +58,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	found := problems(c.Validate())
 	for _, field := range []string{
 		"tenant", "log.level", "kafka.partitions", "kafka.brokers[0]", "gateway.byte_budget", "clickhouse.dsn",
-		"processor.stages[0]", "recipient_secret", "sources[0]", "sources[1].name", "sources[1].provider",
+		"processor.stages[0]", "processor.message_horizon", "processor.window_retention", "recipient_secret", "sources[0]", "sources[1].name", "sources[1].provider",
 		"endpoints[0].url", "endpoints[0].secret", "endpoints[1].name", "endpoints[1].url", "endpoints[1].secret", "endpoints[2].secret",
 	} {
 		if found[field] == "" {

@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/posthorn/posthorn/schemas"
@@ -60,7 +61,7 @@ func (v *verifier) loadFacts(i int) (*facts, error) {
 	return f, nil
 }
 
-// derived is a message as the verifier works it out.
+// derived is a message as the verifier works it out, or one of its lives.
 type derived struct {
 	message *schemas.Message
 	events  []*schemas.Event
@@ -68,88 +69,117 @@ type derived struct {
 	touched bool
 }
 
+// group is all that belongs to one message.
+type group struct {
+	occurrences []*schemas.Event
+	lives       []*derived
+	touched     bool
+}
+
 func (v *verifier) compareFacts(i int) error {
 	f, err := v.loadFacts(i)
 	if err != nil {
 		return err
 	}
-	chosen := v.compareEvents(f)
-
-	groups := map[messageKey]*derived{}
-	group := func(e *schemas.Event) *derived {
+	groups := map[messageKey]*group{}
+	of := func(e *schemas.Event) *group {
 		k := keyOf(e)
 		if groups[k] == nil {
-			groups[k] = &derived{}
+			groups[k] = &group{}
 		}
 		return groups[k]
 	}
-	for _, e := range chosen {
-		d := group(e)
-		d.events = append(d.events, e)
+	for _, occurrences := range f.expected {
+		for _, e := range occurrences {
+			g := of(e)
+			g.occurrences = append(g.occurrences, e)
+		}
 	}
 	touchedCampaigns := map[[2]string]bool{}
 	for _, e := range f.other {
-		group(e).touched = true
+		of(e).touched = true
 		touchedCampaigns[[2]string{e.Tenant, campaignOf(&schemas.Message{CampaignID: e.CampaignID})}] = true
 	}
+	chosen := map[schemas.ID][]*schemas.Event{}
 	counts := map[windowKey]*schemas.Counters{}
 	spans := map[[2]string]*span{}
-	for k, d := range groups {
-		if len(d.events) == 0 {
-			continue
-		}
-		d.message = derive(k, d.events)
-		contribute(counts, d.message, d.events)
-		of := [2]string{d.message.Tenant, campaignOf(d.message)}
-		if spans[of] == nil {
-			spans[of] = &span{}
-		}
-		spans[of].add(d.message)
-		if d.touched {
-			touchedCampaigns[of] = true
+	for k, g := range groups {
+		for _, life := range v.lives(g.occurrences) {
+			d := &derived{events: choose(life), touched: g.touched}
+			d.message = derive(k, d.events)
+			g.lives = append(g.lives, d)
 			for _, e := range d.events {
-				touchedCampaigns[[2]string{e.Tenant, campaignOf(&schemas.Message{CampaignID: e.CampaignID})}] = true
+				chosen[e.EventID] = append(chosen[e.EventID], e)
+			}
+			v.contribute(counts, d.message, d.events)
+			of := [2]string{d.message.Tenant, campaignOf(d.message)}
+			if spans[of] == nil {
+				spans[of] = &span{}
+			}
+			spans[of].add(d.message)
+			if d.touched {
+				touchedCampaigns[of] = true
+				for _, e := range d.events {
+					touchedCampaigns[[2]string{e.Tenant, campaignOf(&schemas.Message{CampaignID: e.CampaignID})}] = true
+				}
 			}
 		}
 	}
+	v.compareEvents(f, chosen)
 	v.compareMessages(f, groups)
 	v.compareTriggers(f, groups)
 	return v.keepContributions(counts, spans, touchedCampaigns)
 }
 
-// compareEvents returns one occurrence of every event, the one that counts for
-// its message: which of them became the fact depends on what came first, but the
+// lives cuts what arrived for a message wherever nothing did for the horizon:
+// there it was forgotten.
+func (v *verifier) lives(occurrences []*schemas.Event) (lives [][]*schemas.Event) {
+	slices.SortFunc(occurrences, func(a, b *schemas.Event) int { return cmp.Compare(a.ArrivedAt, b.ArrivedAt) })
+	begin := 0
+	for i := range occurrences {
+		if i+1 == len(occurrences) || occurrences[i+1].ArrivedAt.Time().Sub(occurrences[i].ArrivedAt.Time()) >= v.cfg.Horizon {
+			lives = append(lives, occurrences[begin:i+1])
+			begin = i + 1
+		}
+	}
+	return lives
+}
+
+// choose returns one occurrence of every event, the one that counts for its
+// message: which of them became the fact depends on what came first, but the
 // message is of the one that arrived first, at a tie of the one that occurred
 // first.
-func (v *verifier) compareEvents(f *facts) []*schemas.Event {
+func choose(occurrences []*schemas.Event) (chosen []*schemas.Event) {
+	byID := map[schemas.ID]*schemas.Event{}
+	for _, e := range occurrences {
+		if o := byID[e.EventID]; o == nil || cmp.Or(cmp.Compare(e.ArrivedAt, o.ArrivedAt), cmp.Compare(e.OccurredAt, o.OccurredAt)) < 0 {
+			byID[e.EventID] = e
+		}
+	}
+	return slices.Collect(maps.Values(byID))
+}
+
+// compareEvents compares the events with those chosen, one for each life of its
+// message that an event occurs in.
+func (v *verifier) compareEvents(f *facts, chosen map[schemas.ID][]*schemas.Event) {
 	check := v.report.check(checkEvents)
 	check.Skipped += int64(len(f.other))
-	var chosen []*schemas.Event
-	for id, occurrences := range f.expected {
-		check.Expected++
-		found := f.found[id]
+	for id, picks := range chosen {
+		check.Expected += int64(len(picks))
+		found, pick := f.found[id], picks[0]
 		check.Found += int64(len(found))
-		pick := slices.MinFunc(occurrences, func(a, b *schemas.Event) int {
-			return cmp.Or(cmp.Compare(a.ArrivedAt, b.ArrivedAt), cmp.Compare(a.OccurredAt, b.OccurredAt))
-		})
 		switch {
-		case len(found) == 0 && f.other[id] == nil:
+		case len(found) < len(picks) && f.other[id] == nil:
 			v.report.missing(check, "%s %s (%s) of %s is missing", pick.Type, id, describe(pick), pick.OccurredAt)
-		case len(found) == 0:
+		case len(found) < len(picks):
 			// A repetition after the cut was processed before the one in it.
-		case len(found) > 1:
+		case len(found) > len(picks):
 			v.report.surplus(check, "%s %s (%s) is there %d times", pick.Type, id, describe(pick), len(found))
 		default:
-			same := false
-			for _, o := range occurrences {
-				// An earlier version of the decoder may have read other things in it.
-				same = same || equal(o, found[0]) || found[0].MapperVersion < o.MapperVersion
-			}
-			if !same {
-				v.report.differ(check, "%s %s (%s): %s", pick.Type, id, describe(pick), diff(closest(occurrences, found[0]), found[0]))
+			for _, e := range found {
+				v.compareEvent(check, f.expected[id], e)
 			}
 		}
-		chosen = append(chosen, pick)
 	}
 	for id, found := range f.found {
 		if f.expected[id] == nil && v.refusedBefore[element{place{found[0].RawRef.Partition, found[0].RawRef.Offset}, found[0].RawRef.Index}] {
@@ -161,7 +191,17 @@ func (v *verifier) compareEvents(f *facts) []*schemas.Event {
 			v.report.surplus(check, "%s %s (%s) is unexpected: no webhook holds it", found[0].Type, id, describe(found[0]))
 		}
 	}
-	return chosen
+}
+
+// compareEvent finds the occurrence that an event is of.
+func (v *verifier) compareEvent(check *Check, occurrences []*schemas.Event, found *schemas.Event) {
+	for _, o := range occurrences {
+		// An earlier version of the decoder may have read other things in it.
+		if equal(o, found) || found.MapperVersion < o.MapperVersion {
+			return
+		}
+	}
+	v.report.differ(check, "%s %s (%s): %s", found.Type, found.EventID, describe(found), diff(closest(occurrences, found), found))
 }
 
 // closest is the occurrence that found claims to be.
@@ -178,18 +218,21 @@ func describe(e *schemas.Event) string {
 	return fmt.Sprintf("message %s, webhook %d:%d:%d", e.MessageID, e.RawRef.Partition, e.RawRef.Offset, e.RawRef.Index)
 }
 
-func (v *verifier) compareMessages(f *facts, groups map[messageKey]*derived) {
+// compareMessages compares the records of messages, which are of their last
+// lives.
+func (v *verifier) compareMessages(f *facts, groups map[messageKey]*group) {
 	check := v.report.check(checkMessages)
-	for k, d := range groups {
-		found := f.messages[k]
-		switch {
-		case d.touched:
+	for k, g := range groups {
+		if g.touched {
 			check.Skipped++
 			continue
+		}
+		found, want := f.messages[k], g.lives[len(g.lives)-1].message
+		switch {
 		case found == nil:
 			v.report.missing(check, "message %s of recipient %s is missing", k.message, k.recipient)
-		case !equal(d.message, found):
-			v.report.differ(check, "message %s of recipient %s: %s", k.message, k.recipient, diff(d.message, found))
+		case !equal(want, found):
+			v.report.differ(check, "message %s of recipient %s: %s", k.message, k.recipient, diff(want, found))
 		}
 		check.Expected++
 		if found != nil {

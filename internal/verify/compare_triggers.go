@@ -5,39 +5,36 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// expectedTrigger is what all messages of one once-per key say together.
+// expectedTrigger is what all messages of one once-per key say together. A rule
+// that fires once per message fires in each life of it.
 type expectedTrigger struct {
 	rule    *trigger.Rule
 	verdict verdict
 	touched bool
 	sample  *derived
+	// live and fired are how often it must have fired with evidence in time, and
+	// at all; most is how often it may have.
+	live, fired, most int64
 	// messages may each have completed the rule.
 	messages []*derived
 }
 
-func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*derived) {
+func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*group) {
 	check := v.report.check(checkTriggers)
 	rules := map[string]*trigger.Rule{}
 	expected := map[schemas.ID]*expectedTrigger{}
 	for _, r := range v.cfg.Rules.Rules() {
 		rules[r.Name] = r
-		for _, d := range groups {
-			if d.message == nil {
-				continue
-			}
-			id, ok := triggerID(r, d.message, d.events)
-			if !ok {
-				continue
-			}
-			e := expected[id]
-			if e == nil {
-				e = &expectedTrigger{rule: r}
-				expected[id] = e
-			}
-			e.messages = append(e.messages, d)
-			e.touched = e.touched || d.touched
-			if judged := judge(r, d.message, d.events); judged > e.verdict {
-				e.verdict, e.sample = judged, d
+		for _, g := range groups {
+			for _, d := range g.lives {
+				id, ok := triggerID(r, d.message, d.events)
+				if !ok {
+					continue
+				}
+				if expected[id] == nil {
+					expected[id] = &expectedTrigger{rule: r}
+				}
+				expected[id].add(d)
 			}
 		}
 	}
@@ -78,16 +75,36 @@ func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*derived) {
 			check.Expected += n.live + n.expired
 			continue
 		}
-		check.Expected += max(1, n.live+n.expired)
+		check.Expected += max(e.fired, n.live+n.expired)
 		switch {
-		case e.verdict == live && n.live == 0:
+		case n.live < e.live:
 			v.report.missing(check, "trigger %s of rule %s for message %s is missing", id, e.rule.Name, e.sample.message.MessageID)
-		case e.verdict == expired && n.live+n.expired == 0:
+		case n.live+n.expired < e.fired:
 			v.report.missing(check, "trigger %s of rule %s for message %s is missing: it should be there as expired", id, e.rule.Name, e.sample.message.MessageID)
 		}
-		if n.live > 1 || n.expired > 1 {
+		if n.live > e.most || n.expired > e.most {
 			v.report.surplus(check, "trigger %s of rule %s is there %d times, and %d times as expired", id, e.rule.Name, n.live, n.expired)
 		}
+	}
+}
+
+// add takes in a message, or one life of it.
+func (e *expectedTrigger) add(d *derived) {
+	e.messages = append(e.messages, d)
+	e.touched = e.touched || d.touched
+	judged := judge(e.rule, d.message, d.events)
+	if judged > e.verdict {
+		e.verdict, e.sample = judged, d
+	}
+	if e.rule.OncePer != trigger.OncePerMessage {
+		judged, e.live, e.fired, e.most = e.verdict, 0, 0, 0
+	}
+	e.most++
+	if judged >= expired {
+		e.fired++
+	}
+	if judged == live {
+		e.live++
 	}
 }
 

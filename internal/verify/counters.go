@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"slices"
+
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -14,7 +16,7 @@ const noCampaign = "-"
 type windowKey struct {
 	tenant, campaign string
 	basis            schemas.Basis
-	start            schemas.Timestamp // zero for lifetime
+	start            schemas.Timestamp // zero where there is no window
 }
 
 func campaignOf(m *schemas.Message) string {
@@ -24,9 +26,71 @@ func campaignOf(m *schemas.Message) string {
 	return m.CampaignID
 }
 
-// contribute adds what one message counts, in its lifetime and in the windows
-// of both bases.
-func contribute(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event) {
+// contribute adds what one message counts: all its events in its lifetime, in a
+// window those that had arrived when it was closed, and what is missing in the
+// windows in the late totals.
+func (v *verifier) contribute(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event) {
+	all := map[windowKey]*schemas.Counters{}
+	tally(all, m, events)
+	windows, earliest := map[schemas.Timestamp]bool{}, m.FirstEventAt
+	for _, e := range events {
+		windows[windowOf(e.OccurredAt)] = true
+		earliest = min(earliest, e.OccurredAt)
+	}
+	if m.LastArrivedAt < v.closing(windowOf(earliest)) {
+		for k, c := range all {
+			sum(counters(to, k), c)
+		}
+		return
+	}
+	for k, c := range all {
+		sum(counters(to, k.late()), c)
+	}
+	for start := range windows {
+		closing := v.closing(start)
+		inTime := slices.DeleteFunc(slices.Clone(events), func(e *schemas.Event) bool { return e.ArrivedAt >= closing })
+		if len(inTime) == 0 {
+			continue
+		}
+		then := map[windowKey]*schemas.Counters{}
+		tally(then, derive(messageKey{tenant: m.Tenant}, inTime), inTime)
+		for k, c := range then {
+			if k.basis == schemas.BasisLifetime || k.start != start {
+				continue
+			}
+			sum(counters(to, k), c)
+			for _, n := range counterValues(c) {
+				*n = -*n
+			}
+			sum(counters(to, k.late()), c)
+		}
+	}
+}
+
+// closing is the arrival time from which on a window does not change.
+func (v *verifier) closing(start schemas.Timestamp) schemas.Timestamp {
+	return start + windowLength + schemas.Timestamp(v.cfg.Retention.Microseconds())
+}
+
+// late returns where something counts that came too late for a window.
+func (k windowKey) late() windowKey {
+	switch k.basis {
+	case schemas.BasisEventTime:
+		k.basis, k.start = schemas.BasisEventTimeLate, 0
+	case schemas.BasisSendTime:
+		k.basis, k.start = schemas.BasisSendTimeLate, 0
+	}
+	return k
+}
+
+// hasWindow tells whether it is the key of a window.
+func (k windowKey) hasWindow() bool {
+	return k.basis == schemas.BasisEventTime || k.basis == schemas.BasisSendTime
+}
+
+// tally adds what one message counts, in its lifetime and in the windows of both
+// bases.
+func tally(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event) {
 	campaign := campaignOf(m)
 	add := func(at schemas.Timestamp, apply func(c *schemas.Counters)) {
 		at = windowOf(at)

@@ -3,7 +3,6 @@ package verify
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"slices"
 
 	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
@@ -36,42 +35,49 @@ func judge(r *trigger.Rule, m *schemas.Message, all []*schemas.Event) verdict {
 }
 
 // considered leaves out what rules do not see of a message with very many
-// events: of those that may repeat, the earliest 512 take part, among them the
-// first of each type, by anyone and by a human.
+// events: of those that may repeat, all but the earliest 512 and the firsts. A
+// first is the earliest of its type, of its type by a human, or of those that
+// name a campaign, among what had arrived by the end of some window.
 func considered(events []*schemas.Event) []*schemas.Event {
 	const most = 512
 	type mark struct {
-		t     schemas.EventType
-		human bool
+		t        schemas.EventType
+		human    bool
+		campaign bool
 	}
-	seen := map[mark]bool{}
-	var others []*schemas.Event // neither single nor first, in order
-	leave := map[*schemas.Event]bool{}
-	repeating := 0
-	for _, e := range events {
+	earliest := map[mark]schemas.Timestamp{} // arrival window
+	isFirst := func(e *schemas.Event, m mark) bool {
+		arrived := windowOf(e.ArrivedAt)
+		before, seen := earliest[m]
+		if seen && before <= arrived {
+			return false
+		}
+		earliest[m] = arrived
+		return true
+	}
+	var kept []*schemas.Event
+	others := 0
+	for _, e := range events { // in order
+		first := isFirst(e, mark{t: e.Type})
+		if e.Machine != schemas.MachineMachine && isFirst(e, mark{t: e.Type, human: true}) {
+			first = true
+		}
+		if e.CampaignID != "" && isFirst(e, mark{campaign: true}) {
+			first = true
+		}
 		switch e.Type {
 		case schemas.EventTypeQueued, schemas.EventTypeSent, schemas.EventTypeDelivered,
 			schemas.EventTypeBounced, schemas.EventTypeRejected, schemas.EventTypeFailed:
-			continue
+			first = true
 		}
-		repeating++
-		byHuman := e.Machine != schemas.MachineMachine
-		if seen[mark{e.Type, false}] && (!byHuman || seen[mark{e.Type, true}]) {
-			others = append(others, e)
+		if !first {
+			if others++; others > most {
+				continue
+			}
 		}
-		seen[mark{e.Type, false}] = true
-		if byHuman {
-			seen[mark{e.Type, true}] = true
-		}
+		kept = append(kept, e)
 	}
-	for ; repeating > most && len(others) > 0; repeating-- {
-		leave[others[len(others)-1]] = true
-		others = others[:len(others)-1]
-	}
-	if len(leave) == 0 {
-		return events
-	}
-	return slices.DeleteFunc(slices.Clone(events), func(e *schemas.Event) bool { return leave[e] })
+	return kept
 }
 
 func isEvidence(r *trigger.Rule, e *schemas.Event) bool {

@@ -42,6 +42,10 @@ type Config struct {
 	Secret []byte
 	// Rules are those that the processor runs; nil: none.
 	Rules *trigger.Set
+	// Horizon and Retention are those that the processor runs with: the silence
+	// after which a message is forgotten, and how long after its end a window is
+	// closed. Default 400 and 90 days.
+	Horizon, Retention time.Duration
 	// ClickHouse, where set, is compared with the topics.
 	ClickHouse driver.Conn
 	// Generation is the one to verify; the default is the first.
@@ -88,6 +92,12 @@ type verifier struct {
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = time.Minute
+	}
+	if cfg.Horizon <= 0 {
+		cfg.Horizon = 400 * 24 * time.Hour
+	}
+	if cfg.Retention <= 0 {
+		cfg.Retention = 90 * 24 * time.Hour
 	}
 	if cfg.Steps == nil {
 		cfg.Steps = Steps(cfg.Generation)

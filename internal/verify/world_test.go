@@ -55,6 +55,8 @@ type world struct {
 	rules    *trigger.Set
 	secret   []byte
 	received []*schemas.Webhook
+	// horizon and retention of the stages; 0: their defaults.
+	horizon, retention time.Duration
 }
 
 func newWorld(t *testing.T) *world {
@@ -70,7 +72,7 @@ func newWorld(t *testing.T) *world {
 
 // again makes a world with the same webhooks at the same places, and no outputs.
 func (w *world) again(t *testing.T) *world {
-	other := &world{t: t, serde: w.serde, rules: w.rules, secret: w.secret}
+	other := &world{t: t, serde: w.serde, rules: w.rules, secret: w.secret, horizon: w.horizon, retention: w.retention}
 	other.start()
 	for _, rec := range w.webhooks() {
 		copied := &kgo.Record{Topic: rec.Topic, Partition: rec.Partition, Value: rec.Value, Timestamp: rec.Timestamp}
@@ -138,10 +140,12 @@ func (w *world) post(bodies []simulate.Body) {
 	w.produceWebhooks(w.received[len(w.received)-len(bodies):]...)
 }
 
-func (w *world) produceWebhooks(hooks ...*schemas.Webhook) {
+func (w *world) produceWebhooks(hooks ...*schemas.Webhook) { w.produceAt(time.Now(), hooks...) }
+
+func (w *world) produceAt(arrival time.Time, hooks ...*schemas.Webhook) {
 	for i, hook := range hooks {
 		w.produce(&kgo.Record{
-			Topic: schemas.TopicWebhooks, Partition: int32(i % partitions), Timestamp: time.Now(),
+			Topic: schemas.TopicWebhooks, Partition: int32(i % partitions), Timestamp: arrival,
 			Value: w.serde.Append(nil, schemas.TopicWebhooks, hook),
 		})
 	}
@@ -180,8 +184,8 @@ func (w *world) derive(webhooks []*kgo.Record) map[string][]*kgo.Record {
 		in    []*kgo.Record
 	}{
 		{normalize.Stage(normalize.Config{Serde: w.serde, Secret: normalize.OneSecret(w.secret), Webhooks: kept}), webhooks},
-		{engagement.Stage(engagement.Config{Serde: w.serde, Rules: w.rules}), nil},
-		{campaign.Stage(campaign.Config{Serde: w.serde}), nil},
+		{engagement.Stage(engagement.Config{Serde: w.serde, Rules: w.rules, Horizon: w.horizon, Retention: w.retention}), nil},
+		{campaign.Stage(campaign.Config{Serde: w.serde, Retention: w.retention}), nil},
 	} {
 		if step.in == nil {
 			step.in = out[step.stage.Input]
@@ -204,6 +208,13 @@ func (w *world) derive(webhooks []*kgo.Record) map[string][]*kgo.Record {
 				}
 			}
 			w.commit(driver)
+			// What expires leaves no trace.
+			for days := range time.Duration(3) {
+				if err := driver.Advance(time.Now().Add((1000 + days) * 24 * time.Hour)); err != nil {
+					w.t.Fatal(err)
+				}
+				w.commit(driver)
+			}
 			for _, rec := range driver.Out {
 				if rec.Partition < 0 {
 					rec.Partition = kafka.PartitionFor(rec.Key, partitions)
@@ -291,7 +302,7 @@ func (w *world) commitAll() {
 }
 
 func (w *world) config(change func(*Config)) Config {
-	c := Config{Kafka: w.kafka, Serde: w.serde, Secret: w.secret, Rules: w.rules, Timeout: 20 * time.Second, Dir: w.t.TempDir()}
+	c := Config{Kafka: w.kafka, Serde: w.serde, Secret: w.secret, Rules: w.rules, Timeout: 20 * time.Second, Dir: w.t.TempDir(), Horizon: w.horizon, Retention: w.retention}
 	if change != nil {
 		change(&c)
 	}
