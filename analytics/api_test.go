@@ -96,6 +96,9 @@ func TestCampaignShowsTheLatestSnapshot(t *testing.T) {
 		stats("a/b", schemas.BasisEventTime, day.Add(21*time.Hour+55*time.Minute), schemas.Counters{Opens: 10}),
 		stats("a/b", schemas.BasisEventTime, day.Add(22*time.Hour), schemas.Counters{Opens: 20}),
 		stats("a/b", schemas.BasisSendTime, day, schemas.Counters{Opens: 34}),
+		stats("a/b", schemas.BasisSendTimeLate, time.Time{}, schemas.Counters{Opens: 4}),
+		stats("a/b", schemas.BasisSendTimeLate, time.Time{}, schemas.Counters{Opens: 1500, Queued: -1}),
+		stats("a/b", schemas.BasisEventTimeLate, time.Time{}, schemas.Counters{}),
 	)
 	api := NewAPI(APIConfig{Conn: conn})
 	var d CampaignDetail
@@ -137,11 +140,19 @@ func TestCampaignShowsTheLatestSnapshot(t *testing.T) {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
+	if d.Series.Late != nil {
+		t.Errorf("late by event time: %+v", d.Series.Late)
+	}
+	var sent CampaignDetail
+	ask(t, api, "/v1/campaigns/a%2Fb?basis=send_time", &sent)
+	if want := (schemas.Counters{Opens: 1500, Queued: -1}); sent.Series.Late == nil || *sent.Series.Late != want {
+		t.Errorf("late by send time: %+v, want %+v", sent.Series.Late, want)
+	}
 	var out strings.Builder
-	if err := errors.Join(PrintCampaign(&out, d), PrintCampaigns(&out, CampaignList{Campaigns: []Campaign{d.Campaign}, Next: "zz"})); err != nil {
+	if err := errors.Join(PrintCampaign(&out, d), PrintCampaign(&out, sent), PrintCampaigns(&out, CampaignList{Campaigns: []Campaign{d.Campaign}, Next: "zz"})); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Campaign a/b", "50.00 %", "opened / delivered", "█", "--after zz"} {
+	for _, want := range []string{"Campaign a/b", "50.00 %", "opened / delivered", "█", "Late: 1,500 opens", "--after zz"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("tables lack %q:\n%s", want, &out)
 		}

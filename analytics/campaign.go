@@ -31,6 +31,10 @@ type Series struct {
 	Points []Point `json:"points"`
 	// Truncated is set when there were more windows than are given.
 	Truncated bool `json:"truncated,omitempty"`
+	// Late is what the totals count beyond all windows of the campaign: it came
+	// after its window was closed. Counts that a closed window has too many are
+	// negative.
+	Late *schemas.Counters `json:"late,omitempty"`
 }
 
 // Point is one window.
@@ -81,6 +85,9 @@ GROUP BY campaign_id`, a.cfg.Tenant, id)
 	detail.Series = series
 	if err := a.fill(ctx, id, loc, &detail.Series); err != nil {
 		return detail, fmt.Errorf("reading time series: %w", err)
+	}
+	if err := a.late(ctx, id, &detail.Series); err != nil {
+		return detail, fmt.Errorf("reading late counts: %w", err)
 	}
 	return detail, nil
 }
@@ -163,4 +170,19 @@ GROUP BY start ORDER BY start LIMIT `+fmt.Sprint(maxPoints+1), args...)
 		s.Points, s.Truncated = s.Points[:maxPoints], true
 	}
 	return rows.Err()
+}
+
+// late reads what is in no window of one campaign and basis.
+func (a *API) late(ctx context.Context, id string, s *Series) error {
+	var late schemas.Counters
+	err := a.cfg.Conn.QueryRow(ctx, `SELECT `+latest(strings.Fields(counterColumns)...)+`
+FROM campaign_statistics AS s
+WHERE tenant = ? AND campaign_id = ? AND basis = ?`, a.cfg.Tenant, id, s.Basis+"_late").Scan(counterFields(&late)...)
+	if err != nil {
+		return err
+	}
+	if late != (schemas.Counters{}) {
+		s.Late = &late
+	}
+	return nil
 }

@@ -52,7 +52,7 @@ func PrintCampaign(w io.Writer, d CampaignDetail) error {
 	out.WriteString("\n\n")
 	out.WriteString(ratesTable(d.Rates))
 	out.WriteString("\n")
-	if len(d.Series.Points) > 0 {
+	if len(d.Series.Points) > 0 || d.Series.Late != nil {
 		out.WriteString("\n")
 		out.WriteString(bars(d.Series))
 	}
@@ -118,6 +118,10 @@ func bars(s Series) string {
 	}
 	if rest := len(points) - barRows; rest > 0 {
 		fmt.Fprintf(&out, "and %d more\n", rest)
+	}
+	if s.Late != nil {
+		fmt.Fprintf(&out, "Late: %s opens and %s clicks came after their windows were closed and are in the totals only\n",
+			thousands(s.Late.Opens), thousands(s.Late.Clicks))
 	}
 	return out.String()
 }
