@@ -130,6 +130,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		if t.closed(k.basis, k.start, ctx.Frontier()) {
 			// What changes a window stands before the frontier that closes it, unless
 			// a broker's clock went back. Then it is late.
+			ctx.Late(1)
 			k.basis, k.start = k.basis.Late(), 0
 		}
 		w, err := t.window(ctx, k)

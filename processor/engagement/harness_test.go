@@ -35,9 +35,8 @@ type harness struct {
 	out    output
 
 	retention schemas.Timestamp
-	committed schemas.Timestamp // the frontier as of the last commit
-	frontier  schemas.Timestamp
-	refires   bool // what fired may fire again, in another life
+	frontier  schemas.Timestamp // as of the last commit
+	refires   bool              // what fired may fire again, in another life
 }
 
 // output is the final state of the topics.
@@ -92,18 +91,16 @@ func (h *harness) commit() {
 	if err := h.driver.Commit(); err != nil {
 		h.Fatal(err)
 	}
-	for _, rec := range h.driver.Out {
-		h.collect(rec)
-	}
-	h.driver.Out = nil
-	h.committed = h.frontier
+	h.collectAll()
 }
 
+// advance commits as well: that is when the frontier moves.
 func (h *harness) advance(to schemas.Timestamp) {
 	h.Helper()
 	if err := h.driver.Advance(to.Time()); err != nil {
 		h.Fatal(err)
 	}
+	h.collectAll()
 	h.frontier = max(h.frontier, to)
 }
 
@@ -112,7 +109,14 @@ func (h *harness) abort() {
 	if err := h.driver.Abort(); err != nil {
 		h.Fatal(err)
 	}
-	h.frontier = h.committed
+}
+
+func (h *harness) collectAll() {
+	h.Helper()
+	for _, rec := range h.driver.Out {
+		h.collect(rec)
+	}
+	h.driver.Out = nil
 }
 
 func (h *harness) decode(rec *kgo.Record, into schemas.Record) {
@@ -149,7 +153,7 @@ func (h *harness) collect(rec *kgo.Record) {
 		}
 		for _, w := range d.Windows {
 			k := countersKey{d.Tenant, d.CampaignID, w.Basis, w.WindowStart}
-			if w.Basis.Windowed() && w.WindowStart+at(5*time.Minute)-base+h.retention <= h.committed {
+			if w.Basis.Windowed() && w.WindowStart+at(5*time.Minute)-base+h.retention <= h.frontier {
 				h.Errorf("window %v has changed after it was closed", k)
 			}
 			sum := h.out.counters[k]

@@ -51,11 +51,12 @@ func runLate(t *testing.T, rt *rapid.T, events []schemas.Event) output {
 			h.abort()
 			h.process(open...)
 		}
-		if then < 4 && i+1 < len(events) {
+		switch {
+		case then < 4 && i+1 < len(events):
 			next := slices.MinFunc(events[i+1:], func(a, b schemas.Event) int { return int(a.ArrivedAt - b.ArrivedAt) })
 			h.advance(next.ArrivedAt)
-		}
-		if then > 1 && then < 6 {
+			open = nil
+		case then < 6:
 			h.commit()
 			open = nil
 		}
@@ -134,6 +135,9 @@ func TestLateGolden(t *testing.T) {
 	}
 	if !maps.Equal(h.out.counters, want) {
 		t.Errorf("got  %+v\nwant %+v", h.out.counters, want)
+	}
+	if h.driver.Late != 1 {
+		t.Errorf("%d late events are counted", h.driver.Late)
 	}
 }
 

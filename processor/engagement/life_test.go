@@ -43,8 +43,8 @@ func TestSecondLife(t *testing.T) {
 				h.advance(at(tt.frontier))
 				h.commit()
 			}
-			if got := len(h.driver.State(storeMessages)); (got == 1) != (tt.name == "swept") {
-				t.Fatalf("%d keys", got)
+			if swept := len(lives(t, h)) == 0; swept != (tt.name == "swept") {
+				t.Fatalf("swept: %t", swept)
 			}
 			if h.out.fired != 2 {
 				t.Fatalf("%d triggers", h.out.fired)
@@ -68,19 +68,26 @@ func TestSecondLife(t *testing.T) {
 			if h.out.fired != 3 {
 				t.Errorf("%d triggers, want one more", h.out.fired)
 			}
-			var m message
-			for k, v := range h.driver.State(storeMessages) {
-				if k[0] == keyMessage {
-					if err := m.decode(v); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			if got := len(m.lives()); got != tt.left {
+			if got := len(lives(t, h)); got != tt.left {
 				t.Errorf("%d lives are kept, want %d", got, tt.left)
 			}
 		})
 	}
+}
+
+// lives reads those of the only message from its store.
+func lives(t *testing.T, h *harness) []*state {
+	t.Helper()
+	for k, v := range h.driver.State(storeMessages) {
+		if k[0] == keyMessage {
+			var m message
+			if err := m.decode(v); err != nil {
+				t.Fatal(err)
+			}
+			return m.lives()
+		}
+	}
+	return nil
 }
 
 // A silence of the horizon begins a life, one of a microsecond less does not,

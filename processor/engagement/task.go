@@ -106,6 +106,9 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	t.touch(m)
 	t.keepFolded(ctx, m, s.add(e, f))
 	if effect == effectNew {
+		if e.ArrivedAt >= t.changes.closing(windowStart(e.OccurredAt)) {
+			ctx.Late(1)
+		}
 		out := &kgo.Record{Topic: t.to.events, Key: bytes.Clone(e.RecipientID[:]), Value: t.passOn(rec.Value)}
 		ctx.ProduceTo(out, ctx.Partition())
 	}

@@ -45,19 +45,17 @@ type Sweep struct {
 	started bool
 }
 
-// Start sets the timer if the store has never had one. It is called for every
+// Start sets the timer if there is none yet. It is called for every
 // record and costs nothing after the first.
 func (s *Sweep) Start(ctx stream.Context) error {
 	if s.started {
 		return nil
 	}
-	store := ctx.Store(s.Store)
-	cursor, err := store.Get(key)
+	due, err := ctx.GetTimer(key)
 	if err != nil {
-		return fmt.Errorf("reading cursor of sweep: %w", err)
+		return fmt.Errorf("reading timer of sweep: %w", err)
 	}
-	if cursor == nil {
-		store.Put(bytes.Clone(key), []byte{})
+	if due.IsZero() {
 		ctx.SetTimer(key, ctx.Frontier().Add(Pause))
 	}
 	s.started = true
