@@ -1,7 +1,9 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -50,6 +52,9 @@ func (v *verifier) compareRejections(i int) error {
 			note(check, "webhook %s (%d:%d) index %d was refused %d times, want %d: %s", k.webhook, w[0].Partition, w[0].Offset, k.index, len(g), len(w), w[0].Reason)
 			continue
 		}
+		// A record that was written twice was refused twice, in any order.
+		slices.SortFunc(w, byPlace)
+		slices.SortFunc(g, byPlace)
 		for j := range w {
 			if !sameRefusal(w[j], g[j]) {
 				v.report.differ(check, "webhook %s index %d: %s", k.webhook, k.index, diff(w[j], g[j]))
@@ -63,6 +68,10 @@ func (v *verifier) compareRejections(i int) error {
 		}
 	}
 	return nil
+}
+
+func byPlace(a, b *schemas.Rejection) int {
+	return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 }
 
 // sameRefusal compares what does not depend on the wording.
