@@ -20,6 +20,8 @@ const (
 	eventsPerRound = 20_000
 	// inFlight bounds the bodies that wait for the brokers.
 	inFlight = 200
+	// giveUp is sooner than the gateway gives up, for more duplicates.
+	giveUp = 2 * time.Second
 )
 
 // load writes simulated webhooks at a steady rate, as the gateway does: a body
@@ -44,7 +46,7 @@ func newLoad(cluster kafka.Config, serde *schemas.Serde, seed uint64, rate int) 
 // run writes until ctx ends, then waits for what is in flight: every body it
 // has begun is in the topic at the end.
 func (l *load) run(ctx context.Context) error {
-	p, err := kafka.NewProducer(l.cluster)
+	p, err := kafka.NewProducer(l.cluster, kgo.RecordDeliveryTimeout(giveUp))
 	if err != nil {
 		return err
 	}

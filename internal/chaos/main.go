@@ -32,6 +32,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 func main() {
@@ -65,6 +67,7 @@ func command() (ok bool, err error) {
 		printPlan(o.seed, *plan)
 		return true, nil
 	}
+	zerolog.SetGlobalLevel(zerolog.Disabled) // the proxies trace every stream
 	temporary := o.dir == ""
 	if temporary {
 		if o.dir, err = os.MkdirTemp("", "posthorn-chaos-"); err != nil {

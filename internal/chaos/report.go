@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/posthorn/posthorn/internal/testkafka"
 )
 
 // failed tells whether the run shows that something is wrong.
@@ -40,8 +42,8 @@ func writeReport(path string, o options, r *result) error {
 		verdict = "FAILED"
 	}
 	p("# Chaos run with seed %d: %s\n", o.seed, verdict)
-	p("%s, %s on %d cores. Three brokers of Apache Kafka, %d partitions, replication %d; three workers of all stages.\n",
-		time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.Version(), runtime.NumCPU(), partitions, replication)
+	p("%s, %s on %d cores. Three brokers of Apache Kafka %s, %d partitions, replication %d; three workers of all stages.\n",
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.Version(), runtime.NumCPU(), testkafka.Version(), partitions, replication)
 	p("Again: `go run ./internal/chaos -seed %d -faults %d -duration %s -rate %d`\n", o.seed, o.faults, o.duration, o.rate)
 	p("## Result\n")
 	p("```")

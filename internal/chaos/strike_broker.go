@@ -14,48 +14,76 @@ const (
 	brokerSync  = time.Minute
 )
 
+// led is the partitions that a broker leads, with their leaders' epochs.
+type led map[topicPartition]int32
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
 // leads tells whether a broker has work in progress: it leads partitions, and
 // transactions are open, which write to all of them, or input is waiting.
-func (r *run) leads(ctx context.Context, f fault) (hit, error) {
+func (r *run) leads(ctx context.Context, f fault) (hit, led, error) {
 	before, err := r.busy(ctx, "")
 	if err != nil {
-		return hit{}, err
+		return hit{}, nil, err
 	}
 	topics, err := r.watch.topics(ctx)
 	if err != nil {
-		return hit{}, err
+		return hit{}, nil, err
 	}
-	led := 0
+	l := led{}
 	for _, t := range topics {
 		for _, p := range t.Partitions {
 			if p.Leader == int32(f.Broker) {
-				led++
+				l[topicPartition{p.Topic, p.Partition}] = p.LeaderEpoch
 			}
 		}
 	}
 	ok, why := before.inProgress("")
-	return hit{ok && led > 0, fmt.Sprintf("led %d partitions; %s", led, why)}, nil
+	return hit{ok && len(l) > 0, fmt.Sprintf("led %d partitions; %s", len(l), why)}, l, nil
 }
 
-// rejoined waits until a broker has all its replicas again, and gives it back
-// the partitions that it led.
-func (r *run) rejoined(ctx context.Context) error {
-	if err := r.watch.whole(ctx, brokers, brokerSync); err != nil {
-		return err
-	}
-	return r.electPreferred(ctx)
-}
-
-func (r *run) electPreferred(ctx context.Context) error {
-	if _, err := r.watch.adm.ElectLeaders(ctx, kadm.ElectPreferredReplica, nil); err != nil {
-		return fmt.Errorf("electing preferred leaders: %w", err)
+// rejoined waits until every partition has all its replicas in sync and is led
+// by the first of them, so that the next broker may be hit and leads its share.
+// What was led by a broker that went away must have had another leader since:
+// until that is noticed, all seems well.
+func (r *run) rejoined(ctx context.Context, gone led) error {
+	var last string
+	err := until(ctx, brokerSync, "all replicas in sync and led by the first", func(ctx context.Context) bool {
+		topics, err := r.watch.topics(ctx)
+		if err != nil {
+			last = err.Error()
+			return false
+		}
+		last = ""
+		for _, t := range topics {
+			for _, p := range t.Partitions {
+				epoch, was := gone[topicPartition{p.Topic, p.Partition}]
+				if len(p.ISR) < brokers || len(p.Replicas) == 0 || p.Leader != p.Replicas[0] || was && p.LeaderEpoch <= epoch {
+					last = fmt.Sprintf("%s partition %d: leader %d, in sync %v", p.Topic, p.Partition, p.Leader, p.ISR)
+				}
+			}
+		}
+		if last == "" {
+			return true
+		}
+		if _, err := r.watch.adm.ElectLeaders(ctx, kadm.ElectPreferredReplica, nil); err != nil {
+			last += ": " + err.Error()
+		}
+		_ = wait(ctx, 300*time.Millisecond)
+		return false
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, last)
 	}
 	return nil
 }
 
 // killBroker kills a broker and starts it again.
 func killBroker(ctx context.Context, r *run, f fault) (hit, error) {
-	h, err := r.leads(ctx, f)
+	h, gone, err := r.leads(ctx, f)
 	if err == nil {
 		err = r.cluster.Kill9(f.Broker)
 	}
@@ -65,31 +93,31 @@ func killBroker(ctx context.Context, r *run, f fault) (hit, error) {
 	if err != nil {
 		return h, err
 	}
-	return h, r.startBroker(ctx, f)
+	return h, r.startBroker(ctx, f, gone)
 }
 
-func (r *run) startBroker(ctx context.Context, f fault) error {
+func (r *run) startBroker(ctx context.Context, f fault, gone led) error {
 	ctx, cancel := context.WithTimeout(ctx, brokerStart)
 	defer cancel()
 	if err := r.cluster.Restart(ctx, f.Broker); err != nil {
 		return err
 	}
-	return r.rejoined(ctx)
+	return r.rejoined(ctx, gone)
 }
 
 // restartBroker stops a broker in order and starts it again.
 func restartBroker(ctx context.Context, r *run, f fault) (hit, error) {
-	h, err := r.leads(ctx, f)
+	h, gone, err := r.leads(ctx, f)
 	if err != nil {
 		return h, err
 	}
-	return h, r.startBroker(ctx, f)
+	return h, r.startBroker(ctx, f, gone)
 }
 
 // freezeBroker stops a broker in its tracks; after three seconds the others
 // take its partitions over.
 func freezeBroker(ctx context.Context, r *run, f fault) (hit, error) {
-	h, err := r.leads(ctx, f)
+	h, _, err := r.leads(ctx, f)
 	if err == nil {
 		err = r.cluster.Pause(f.Broker)
 	}
@@ -99,13 +127,13 @@ func freezeBroker(ctx context.Context, r *run, f fault) (hit, error) {
 	if err := errors.Join(wait(ctx, f.Hold), r.cluster.Resume(f.Broker)); err != nil {
 		return h, err
 	}
-	return h, r.rejoined(ctx)
+	return h, r.rejoined(ctx, nil)
 }
 
 // moveLeaders gives every partition that a broker leads to another of its
 // replicas, without anyone having failed.
 func moveLeaders(ctx context.Context, r *run, f fault) (hit, error) {
-	h, err := r.leads(ctx, f)
+	h, _, err := r.leads(ctx, f)
 	if err != nil {
 		return h, err
 	}
@@ -124,5 +152,5 @@ func moveLeaders(ctx context.Context, r *run, f fault) (hit, error) {
 	if _, err := r.watch.adm.AlterPartitionAssignments(ctx, moves); err != nil {
 		return h, fmt.Errorf("reordering replicas: %w", err)
 	}
-	return h, r.rejoined(ctx)
+	return h, r.rejoined(ctx, nil)
 }

@@ -17,6 +17,13 @@ import (
 //go:embed pom.xml
 var pom []byte
 
+// Version returns the version of Apache Kafka that is run.
+func Version() string {
+	_, after, _ := strings.Cut(string(pom), "<kafka.version>")
+	version, _, _ := strings.Cut(after, "<")
+	return version
+}
+
 //go:embed log4j2.properties
 var log4j []byte
 
