@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,8 +15,10 @@ const diskCheckInterval = time.Second
 // failed, so a stage stops before that, says why, and goes on once there is
 // room again.
 type diskSpace struct {
-	dir     string
-	least   uint64
+	dir   string
+	least uint64
+
+	mu      sync.Mutex // the loop and the restores ask
 	checked time.Time
 	err     error
 }
@@ -25,6 +28,8 @@ func (d *diskSpace) check() error {
 	if d == nil {
 		return nil
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if time.Since(d.checked) < diskCheckInterval {
 		return d.err
 	}

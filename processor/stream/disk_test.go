@@ -61,3 +61,47 @@ func TestDiskFullInTheStateDirectory(t *testing.T) {
 	y.check(times(want, 2))
 	await(t, "the stage to be ready", func() bool { return w.Status().Ready })
 }
+
+// A worker whose disk is full from the start must not restore state onto it:
+// the write that fails would end the process.
+func TestRestoreWaitsForRoomOnTheDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=128m"); err != nil {
+		if errors.Is(err, syscall.EPERM) {
+			t.Skip("only root may mount a small disk")
+		}
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	y := newTally(t, brokersOf["kfake"](t))
+	list, want := keys(1000, 50)
+	_, stop := y.startWorker(stream.WorkerConfig{Stage: tallyStage(y.name, 0), TransactionalID: "before"})
+	y.produce(y.in(), list...)
+	y.check(want)
+	stop()
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 124<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, stop := y.startWorker(stream.WorkerConfig{
+		Stage: tallyStage(y.name, 0), TransactionalID: "disk", StateDir: filepath.Join(dir, "state"), MinFreeBytes: 32 << 20,
+	})
+	defer stop()
+	y.produce(y.in(), list...)
+	await(t, "the worker to say why it waits", func() bool {
+		s := w.Status()
+		return !s.Ready && strings.Contains(s.LastError, "restoring") && strings.Contains(s.LastError, "is full")
+	})
+	if s := w.Status(); len(s.Tasks) > 0 || s.Commits > 0 {
+		t.Errorf("%d tasks and %d commits without state", len(s.Tasks), s.Commits)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	y.check(times(want, 2))
+}

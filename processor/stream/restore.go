@@ -27,6 +27,9 @@ func (s *session) restore(ctx context.Context, as []*assignment) error {
 		}
 		return nil
 	}
+	if err := s.w.disk.check(); err != nil {
+		return fmt.Errorf("restoring state: %w", err)
+	}
 	r := &restorer{s: s, pending: map[logPartition]*storeRestore{}, left: map[int32]int{}, owners: map[int32]*assignment{}}
 	return r.run(ctx, as)
 }
@@ -335,6 +338,9 @@ func (r *restorer) beginAnew(lp logPartition, sr *storeRestore) error {
 }
 
 func (r *restorer) write(sr *storeRestore) error {
+	if err := r.s.w.disk.check(); err != nil {
+		return fmt.Errorf("restoring state: %w", err)
+	}
 	r.s.applying.Lock()
 	defer r.s.applying.Unlock()
 	if !r.s.owned(sr.a) {
