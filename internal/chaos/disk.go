@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// diskBytes is the size of a worker's disk: write-ahead logs and memtables of
-// four stages, and room to fill.
-const diskBytes = 1 << 30
+// diskBytes is the size of a worker's disk: the state of all stages many times
+// over.
+const diskBytes = 2 << 30
 
 // disk is where a worker keeps its state: a file system of its own in memory,
 // which can be filled. Where mounting is not permitted it is a plain folder.

@@ -183,13 +183,6 @@ func (w *worker) ended(done chan struct{}, err error) {
 	})
 }
 
-// running tells whether the process runs, or is about to again.
-func (w *worker) running() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.wanted
-}
-
 func (w *worker) setMayEnd(may bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
