@@ -51,8 +51,14 @@ func (b *broker) createTopics(ctx context.Context, e engine, r run) error {
 	if err := b.createInput(ctx, r.Input); err != nil {
 		return err
 	}
-	topics := []string{r.triggers(), r.deltas(), r.counts()}
+	topics := []string{r.triggers(), r.deltas()}
 	var changelogs []string
+	if counts := e.counts(r); counts == r.counts() {
+		topics = append(topics, counts)
+	} else {
+		// goka's table, whose reader starts before goka does.
+		changelogs = append(changelogs, counts)
+	}
 	if e.name == "posthorn" {
 		for _, stage := range []string{r.messages(), r.campaigns()} {
 			changelogs = append(changelogs, stream.ChangelogTopic(stage, "engine"))

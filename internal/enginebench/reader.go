@@ -35,8 +35,7 @@ func (r *reader) poll(ctx context.Context) error {
 	fetches := r.cl.PollFetches(ctx)
 	var failed error
 	fetches.EachError(func(topic string, _ int32, err error) {
-		// goka's table is there only once goka has made it.
-		if ctx.Err() == nil && topic != r.counts {
+		if ctx.Err() == nil {
 			failed = errors.Join(failed, fmt.Errorf("reading %s: %w", topic, err))
 		}
 	})
