@@ -88,11 +88,22 @@ func crashAtCommit(t *testing.T, done bool) {
 	t.Cleanup(other.Close)
 	dir := t.TempDir()
 	var commits atomic.Int32
+	var wrote atomic.Bool
+	c.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.fake.KeepControl()
+		for _, topic := range req.(*kmsg.ProduceRequest).Topics {
+			if info := c.fake.TopicIDInfo(topic.TopicID); topic.Topic == "out" || info != nil && info.Topic == "out" {
+				wrote.Store(true)
+			}
+		}
+		return nil, nil, false
+	})
 	var before, after int // outputs that are visible
 	worker := make(chan *exec.Cmd, 1)
 	crashed := make(chan struct{})
 	c.onCommit("count", func(req *kmsg.EndTxnRequest) (kmsg.Response, error, bool) {
-		if commits.Add(1) != 10 {
+		// One that holds outputs, not markers alone.
+		if !wrote.Swap(false) || commits.Add(1) != 10 {
 			return nil, nil, false
 		}
 		c.fake.SleepControl(func() {

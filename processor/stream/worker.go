@@ -162,6 +162,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.log.Error("session failed", "error", err, "again_in", wait)
 		w.metrics.sessionFailures.Inc()
 		w.setError("the session has failed and begins anew", err)
+		w.update(func(s *Status) { s.Tasks = nil }) // the group gives them anew
 		if err := w.db.repair(); err != nil {
 			return err
 		}
