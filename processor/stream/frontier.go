@@ -108,6 +108,9 @@ type inputEnds struct {
 	asked time.Time // by the brokers' clock; zero while that is unknown
 	at    time.Time // when the answer came
 	ends  map[int32]int64
+	// logEnds are those of the leaders' logs, for a root stage: ends and what
+	// is written beyond, but not replicated and so not shown.
+	logEnds map[int32]int64
 }
 
 // rootFrontier is the frontier of a task that reads the first topic.
@@ -115,7 +118,7 @@ type inputEnds struct {
 // allowance is in microseconds.
 func rootFrontier(ends *inputEnds, partition int32, position, lastMicro, allowance int64) int64 {
 	if ends != nil && !ends.asked.IsZero() {
-		if end, ok := ends.ends[partition]; ok && position >= end {
+		if end, ok := ends.logEnds[partition]; ok && position >= end {
 			return max(lastMicro, ends.asked.UnixMicro()-allowance)
 		}
 	}

@@ -270,6 +270,9 @@ func (s *session) watchEnds(ctx context.Context) {
 		if err == nil && offsets.Error() == nil {
 			e := &inputEnds{asked: asked, at: time.Now(), ends: map[int32]int64{}}
 			offsets.Each(func(o kadm.ListedOffset) { e.ends[o.Partition] = o.Offset })
+			if s.w.stage.Root {
+				e.logEnds = s.logEnds(ctx, offsets)
+			}
 			s.ends.Store(e)
 		}
 		select {
@@ -278,6 +281,24 @@ func (s *session) watchEnds(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// logEnds asks how long the leaders' logs are. What they have written but not
+// yet replicated is not shown to readers, though its time of arrival is set:
+// while a follower hangs that can take seconds. Partitions whose leader does not
+// answer are left out.
+func (s *session) logEnds(ctx context.Context, offsets kadm.ListedOffsets) map[int32]int64 {
+	var req kadm.OffsetForLeaderEpochRequest
+	offsets.Each(func(o kadm.ListedOffset) { req.Add(o.Topic, o.Partition, o.LeaderEpoch) })
+	// Brokers that fail leave their partitions out, which is all that matters.
+	resp, _ := s.adm.OffsetForLeaderEpoch(ctx, req)
+	ends := map[int32]int64{}
+	for p, r := range resp[s.w.stage.Input] {
+		if r.Err == nil && r.EndOffset >= 0 {
+			ends[p] = r.EndOffset
+		}
+	}
+	return ends
 }
 
 // observeClock asks when the newest marker was written, by its broker's clock.
