@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -34,6 +36,7 @@ type hit struct {
 // beyond is longer than a session: others have taken over.
 const beyond = sessionTimeout + 2*time.Second
 
+// kinds are filled at the start: what they do leads back to them.
 var kinds []kind
 
 func init() {

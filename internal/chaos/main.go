@@ -1,3 +1,5 @@
+//go:build linux
+
 // The command chaos breaks a running pipeline again and again and then checks
 // that every number is exact.
 //

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -200,8 +202,7 @@ func (w *watch) caughtUp(ctx context.Context, limit time.Duration) error {
 	left := int64(-1)
 	for {
 		if goal == nil {
-			goal, err = w.inputEnds(ctx)
-			if err != nil {
+			if goal, err = w.inputEnds(ctx); err != nil {
 				goal = nil
 			}
 		}
