@@ -46,7 +46,7 @@ func (s *session) complete() (err error) {
 		s.lastMarker = time.Now()
 		s.produceMarkers()
 	}
-	return nil
+	return s.w.disk.check() // what is committed is written next
 }
 
 // advance moves the frontier of each task and fires the timers that are due.
