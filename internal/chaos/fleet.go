@@ -19,6 +19,10 @@ import (
 	"github.com/posthorn/posthorn/internal/kafka"
 )
 
+// panicTime is how long after a disk was full the process may end for it: it
+// writes down what all its goroutines do first.
+const panicTime = 5 * time.Second
+
 // fleet is the worker processes and what stands around each: its proxies and
 // its disk.
 type fleet struct {
@@ -103,6 +107,7 @@ type worker struct {
 	done    chan struct{} // closed once the process has ended; nil while there is none
 	wanted  bool          // to run: restarted when it ends by itself
 	mayEnd  bool          // an end by itself is no finding: its disk is full
+	fullTo  time.Time     // or was until then
 	crashes []string
 	off     time.Duration // of its clock
 }
@@ -166,7 +171,7 @@ func (w *worker) start() error {
 func (w *worker) ended(done chan struct{}, err error) {
 	w.mu.Lock()
 	wanted := w.wanted && w.done == done
-	if wanted && !w.mayEnd {
+	if wanted && !w.mayEnd && time.Since(w.fullTo) > panicTime {
 		w.crashes = append(w.crashes, fmt.Sprintf("%s %s: %v", time.Now().UTC().Format(time.TimeOnly), w.name, err))
 	}
 	w.mu.Unlock()
@@ -189,6 +194,9 @@ func (w *worker) setMayEnd(may bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.mayEnd = may
+	if !may {
+		w.fullTo = time.Now()
+	}
 }
 
 // gone returns a channel that is closed once the present process has ended.
