@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -78,7 +79,7 @@ func (d *pebbleDatabase) options() *pebble.Options {
 		MemTableSize: 64 << 20,
 		// Two memtables absorb a burst while the older one is written out.
 		MemTableStopWritesThreshold: 3,
-		Logger:                      pebbleLogger{d.log},
+		Logger:                      &pebbleLogger{l: d.log},
 		// A compaction that meets damage is tried again for ever, and writes
 		// stall behind it: the next use of the state must say so instead.
 		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) { d.damage.note(info.Details) }},
@@ -223,15 +224,33 @@ func (d *pebbleDatabase) close() error {
 	return err
 }
 
-type pebbleLogger struct{ l *slog.Logger }
+// pebbleLogger tells of errors, of one in errorInterval: a flush that fails is
+// tried again at once, thousands of times while a disk is full.
+type pebbleLogger struct {
+	l *slog.Logger
 
-func (l pebbleLogger) Infof(string, ...any) {}
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.l.Error("state store", "detail", fmt.Sprintf(format, args...))
+	mu      sync.Mutex
+	next    time.Time
+	skipped int
+}
+
+const errorInterval = 10 * time.Second
+
+func (l *pebbleLogger) Infof(string, ...any) {}
+func (l *pebbleLogger) Errorf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if now.Before(l.next) {
+		l.skipped++
+		return
+	}
+	l.l.Error("state store", "detail", fmt.Sprintf(format, args...), "not_told_before", l.skipped)
+	l.next, l.skipped = now.Add(errorInterval), 0
 }
 
 // Fatalf must not return: Pebble calls it when its files can no longer be
 // trusted, on a full disk for instance. The state is rebuilt from the changelog.
-func (l pebbleLogger) Fatalf(format string, args ...any) {
+func (l *pebbleLogger) Fatalf(format string, args ...any) {
 	panic("state store: " + fmt.Sprintf(format, args...))
 }

@@ -79,6 +79,12 @@ func (w *Worker) Status() Status {
 	return s
 }
 
+func (w *Worker) commits() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status.Commits
+}
+
 func (w *Worker) update(f func(*Status)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -144,7 +144,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	pause.InitialInterval = 200 * time.Millisecond
 	pause.MaxInterval = 15 * time.Second
 	for ctx.Err() == nil {
-		began := time.Now()
+		before := w.commits()
 		err := w.runSession(ctx)
 		if ctx.Err() != nil {
 			if err != nil && !errors.Is(err, context.Canceled) {
@@ -155,8 +155,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		if err == nil {
 			err = errors.New("session ended by itself")
 		}
-		if time.Since(began) > time.Minute {
-			pause.Reset()
+		if w.commits() > before {
+			pause.Reset() // it got on: what failed is something new
 		}
 		wait := pause.NextBackOff()
 		w.log.Error("session failed", "error", err, "again_in", wait)
