@@ -17,11 +17,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestEnginesAgree runs the job in all engines and compares their results with
-// those recomputed.
+// TestEnginesAgree runs the job in both engines that process exactly once and
+// compares their results with those recomputed. goka is for the benchmark alone:
+// now and then it joins its groups and then reads nothing.
 func TestEnginesAgree(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds and starts three engines")
+		t.Skip("builds and starts another engine")
 	}
 	if !testkafka.Available() {
 		t.Skip("no Java")
@@ -34,7 +35,7 @@ func TestEnginesAgree(t *testing.T) {
 	}
 	defer b.close()
 	c := b.newComparison(t.TempDir(), 20_000, 100*time.Millisecond)
-	for _, e := range []engine{posthorn(), kafkaStreams(1, 10), goka()} {
+	for _, e := range []engine{posthorn(), kafkaStreams(1, 10)} {
 		if m, err := c.measure(ctx, e); err != nil {
 			t.Error(err)
 		} else {

@@ -119,6 +119,9 @@ func TestScaling(t *testing.T) {
 // and nothing is restored.
 func TestRollingRestart(t *testing.T) {
 	eachGroup(t, func(t *testing.T, y *tally, protocol kafka.Protocol) {
+		if y.fake != nil && protocol == kafka.Consumer {
+			t.Skip("kfake knows no static members of the consumer protocol that can be relied on; Apache Kafka is tested")
+		}
 		var members []*member
 		for _, id := range []string{"a", "b", "c"} {
 			members = append(members, y.member(&member{id: id, static: true, dir: t.TempDir()}, protocol))
