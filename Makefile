@@ -13,7 +13,7 @@ PACKAGES    ?= ./...
 .PHONY: help build demo test race chaos rebuild-services bench bench-engine microbench verify lint vuln generate clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/posthorn
 	$(GO) build -trimpath -o bin/posthorn ./cmd/posthorn
