@@ -39,8 +39,8 @@ endif
 chaos: ## break a three-broker cluster and its workers, verify (SEED=1; SHORT=1: 3 minutes)
 	$(GO) run ./internal/chaos -seed $(SEED) $(CHAOS)
 
-# Not among the tests: about one run in five finds ClickHouse's statistics behind
-# the topic for a moment after the switch, which is not understood yet.
+# Not among the tests: one run of three found ClickHouse's statistics behind their
+# topic just after the switch, which is not understood yet.
 rebuild-services: build ## rebuild over separate processes on Apache Kafka, five times
 	bin/posthorn engine
 	POSTHORN_REBUILD_SERVICES=1 $(GO) test -count=5 -timeout 30m -run '^TestRebuildServices$$' ./internal/e2e

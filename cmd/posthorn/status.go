@@ -215,7 +215,7 @@ func groupLags(ctx context.Context, kc kafka.Config, g schemas.Generation) ([]gr
 			continue
 		}
 		topic := rest[:i]
-		if base, of := schemas.SplitTopic(topic); of == max(g, schemas.FirstGeneration) || schemas.Generation(g).Topic(base) == topic {
+		if base, _ := schemas.SplitTopic(topic); g.Topic(base) == topic {
 			list = append(list, groupLag{Group: name, Topic: topic})
 		}
 	}
