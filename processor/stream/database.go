@@ -20,7 +20,8 @@ type database interface {
 	// scan calls f in key order for keys in [from, to); nil leaves an end open.
 	// It shows the store as it was at the start.
 	scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) error
-	// apply makes all writes and positions of b durable together.
+	// apply takes the writes of b. Those of a store become durable together with
+	// the store's position, sooner or later.
 	apply(b *batch) error
 	// position returns how far a store has been restored.
 	position(partition int32, store uint8) (position, bool, error)
@@ -34,6 +35,8 @@ type database interface {
 	// repair sets damaged state aside and goes on with an empty one. It is
 	// called between sessions only.
 	repair() error
+	// settle makes durable what has waited long for it.
+	settle(now time.Time) error
 	close() error
 }
 
@@ -41,12 +44,13 @@ type database interface {
 type batch struct {
 	writes    []write
 	positions []storePosition
+	restored  bool // comes from a changelog, not from a transaction
 }
 
 type write struct {
 	partition int32
 	store     uint8
-	key       []byte
+	key       string
 	value     []byte // nil deletes
 }
 
@@ -107,9 +111,9 @@ const (
 	timerByDue = 'd'
 )
 
-func timerKey(key []byte) []byte { return append([]byte{timerByKey}, key...) }
+func timerKey[K string | []byte](key K) []byte { return append([]byte{timerByKey}, key...) }
 
-func timerDueKey(due int64, key []byte) []byte {
+func timerDueKey[K string | []byte](due int64, key K) []byte {
 	b := make([]byte, 0, 9+len(key))
 	b = append(b, timerByDue)
 	b = binary.BigEndian.AppendUint64(b, uint64(due))
@@ -126,15 +130,15 @@ func expandTimers(db database, b *batch) error {
 			continue
 		}
 		key := w.key[1:]
-		old, err := db.get(w.partition, 0, w.key)
+		old, err := db.get(w.partition, 0, []byte(w.key))
 		if err != nil {
 			return err
 		}
 		if len(old) == 8 {
-			b.writes = append(b.writes, write{w.partition, 0, timerDueKey(int64(binary.BigEndian.Uint64(old)), key), nil})
+			b.writes = append(b.writes, write{w.partition, 0, string(timerDueKey(int64(binary.BigEndian.Uint64(old)), key)), nil})
 		}
 		if len(w.value) == 8 {
-			b.writes = append(b.writes, write{w.partition, 0, timerDueKey(int64(binary.BigEndian.Uint64(w.value)), key), []byte{}})
+			b.writes = append(b.writes, write{w.partition, 0, string(timerDueKey(int64(binary.BigEndian.Uint64(w.value)), key)), []byte{}})
 		}
 	}
 	return nil

@@ -23,6 +23,12 @@ var databases = []struct {
 }{
 	{"memory", false, func(rapid.TB, string) database { return newMemoryDatabase() }},
 	{"pebble", true, func(t rapid.TB, dir string) database { return openTestPebble(t, vfs.Default, dir) }},
+	{"buffered", true, func(t rapid.TB, dir string) database {
+		return newBufferedDatabase(openTestPebble(t, vfs.Default, dir), 1<<20)
+	}},
+	{"hardly buffered", true, func(t rapid.TB, dir string) database {
+		return newBufferedDatabase(openTestPebble(t, vfs.Default, dir), 3*entryBytes)
+	}},
 }
 
 func openTestPebble(t rapid.TB, fs vfs.FS, dir string) *pebbleDatabase {
@@ -66,11 +72,11 @@ func mustGet(t rapid.TB, db database, partition int32, store uint8, key string) 
 }
 
 func put(partition int32, store uint8, key, value string) write {
-	return write{partition, store, []byte(key), []byte(value)}
+	return write{partition, store, key, []byte(value)}
 }
 
 func remove(partition int32, store uint8, key string) write {
-	return write{partition, store, []byte(key), nil}
+	return write{partition, store, key, nil}
 }
 
 type scanner func(from, to []byte, f func(key, value []byte) bool) error
@@ -245,9 +251,9 @@ func TestDatabaseReopened(t *testing.T) {
 
 func timerWrite(partition int32, key string, due int64) write {
 	if due == 0 {
-		return write{partition, 0, timerKey([]byte(key)), nil}
+		return write{partition, 0, string(timerKey(key)), nil}
 	}
-	return write{partition, 0, timerKey([]byte(key)), binary.BigEndian.AppendUint64(nil, uint64(due))}
+	return write{partition, 0, string(timerKey(key)), binary.BigEndian.AppendUint64(nil, uint64(due))}
 }
 
 // dueIndex lists the index of timers by due time as due:key.
@@ -286,8 +292,8 @@ func TestDatabaseKeepsTimersByDueTime(t *testing.T) {
 
 // model is what a database is, in the fewest words.
 type model struct {
-	values    map[memoryStore]map[string]string
-	positions map[memoryStore]position
+	values    map[storeID]map[string]string
+	positions map[storeID]position
 }
 
 // Both databases do what the model does, whatever is done to them.
@@ -304,9 +310,9 @@ func checkModel(t *testing.T, r *rapid.T, kept bool, open func(rapid.TB, string)
 	dir := filepath.Join(t.TempDir(), "state")
 	db := open(t, dir)
 	defer func() { _ = db.close() }()
-	m := model{map[memoryStore]map[string]string{}, map[memoryStore]position{}}
-	stores := rapid.Custom(func(r *rapid.T) memoryStore {
-		return memoryStore{rapid.SampledFrom([]int32{0, 1, 256}).Draw(r, "partition"), rapid.SampledFrom([]uint8{0, 1, 2}).Draw(r, "store")}
+	m := model{map[storeID]map[string]string{}, map[storeID]position{}}
+	stores := rapid.Custom(func(r *rapid.T) storeID {
+		return storeID{rapid.SampledFrom([]int32{0, 1, 256}).Draw(r, "partition"), rapid.SampledFrom([]uint8{0, 1, 2}).Draw(r, "store")}
 	})
 	keys := rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', 0, 0x7f}), 0, 3, -1)
 	var serial int64

@@ -91,6 +91,11 @@ func (s *session) work(ctx context.Context) error {
 		// Nothing comes to an idle input that would open a transaction: a timer does.
 		cause = s.advance()
 	}
+	if !s.inTxn && cause == nil {
+		if err := s.w.db.settle(now); err != nil {
+			return err
+		}
+	}
 	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction)
 	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= s.frontierInterval() && len(s.tasks) > 0 &&
 		(s.markers || len(s.w.stage.FrontierTo) > 0) {

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"sync"
+	"time"
 
 	"github.com/tidwall/btree"
 )
@@ -11,23 +12,18 @@ import (
 // changelogs in full after every start.
 type memoryDatabase struct {
 	mu        sync.RWMutex
-	stores    map[memoryStore]*btree.BTreeG[memoryItem]
-	positions map[memoryStore]position
+	stores    map[storeID]*btree.BTreeG[memoryItem]
+	positions map[storeID]position
 	bytes     map[int32]int64 // by partition
-}
-
-type memoryStore struct {
-	partition int32
-	store     uint8
 }
 
 type memoryItem struct{ key, value []byte }
 
 func newMemoryDatabase() *memoryDatabase {
-	return &memoryDatabase{stores: map[memoryStore]*btree.BTreeG[memoryItem]{}, positions: map[memoryStore]position{}, bytes: map[int32]int64{}}
+	return &memoryDatabase{stores: map[storeID]*btree.BTreeG[memoryItem]{}, positions: map[storeID]position{}, bytes: map[int32]int64{}}
 }
 
-func (d *memoryDatabase) tree(s memoryStore) *btree.BTreeG[memoryItem] {
+func (d *memoryDatabase) tree(s storeID) *btree.BTreeG[memoryItem] {
 	t := d.stores[s]
 	if t == nil {
 		t = btree.NewBTreeGOptions(func(a, b memoryItem) bool { return bytes.Compare(a.key, b.key) < 0 }, btree.Options{NoLocks: true})
@@ -39,7 +35,7 @@ func (d *memoryDatabase) tree(s memoryStore) *btree.BTreeG[memoryItem] {
 func (d *memoryDatabase) get(partition int32, store uint8, key []byte) ([]byte, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	if t := d.stores[memoryStore{partition, store}]; t != nil {
+	if t := d.stores[storeID{partition, store}]; t != nil {
 		if item, ok := t.Get(memoryItem{key: key}); ok {
 			return item.value, nil
 		}
@@ -49,7 +45,7 @@ func (d *memoryDatabase) get(partition int32, store uint8, key []byte) ([]byte, 
 
 func (d *memoryDatabase) scan(partition int32, store uint8, from, to []byte, f func(key, value []byte) bool) error {
 	d.mu.Lock()
-	t := d.stores[memoryStore{partition, store}]
+	t := d.stores[storeID{partition, store}]
 	if t == nil {
 		d.mu.Unlock()
 		return nil
@@ -71,13 +67,13 @@ func (d *memoryDatabase) apply(b *batch) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range b.writes {
-		t := d.tree(memoryStore{w.partition, w.store})
+		t := d.tree(storeID{w.partition, w.store})
 		var old memoryItem
 		var had bool
 		if w.value == nil {
-			old, had = t.Delete(memoryItem{key: w.key})
+			old, had = t.Delete(memoryItem{key: []byte(w.key)})
 		} else {
-			old, had = t.Set(memoryItem{w.key, w.value})
+			old, had = t.Set(memoryItem{[]byte(w.key), w.value})
 			d.bytes[w.partition] += int64(len(w.key) + len(w.value))
 		}
 		if had {
@@ -85,7 +81,7 @@ func (d *memoryDatabase) apply(b *batch) error {
 		}
 	}
 	for _, p := range b.positions {
-		d.positions[memoryStore{p.partition, p.store}] = p.position
+		d.positions[storeID{p.partition, p.store}] = p.position
 	}
 	return nil
 }
@@ -93,14 +89,14 @@ func (d *memoryDatabase) apply(b *batch) error {
 func (d *memoryDatabase) position(partition int32, store uint8) (position, bool, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	p, ok := d.positions[memoryStore{partition, store}]
+	p, ok := d.positions[storeID{partition, store}]
 	return p, ok, nil
 }
 
 func (d *memoryDatabase) drop(partition int32, store uint8) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := memoryStore{partition, store}
+	s := storeID{partition, store}
 	if t := d.stores[s]; t != nil {
 		t.Scan(func(item memoryItem) bool {
 			d.bytes[partition] -= int64(len(item.key) + len(item.value))
@@ -120,5 +116,7 @@ func (d *memoryDatabase) sizeBytes(partition int32) int64 {
 
 func (d *memoryDatabase) health() error { return nil }
 func (d *memoryDatabase) repair() error { return nil }
+
+func (d *memoryDatabase) settle(time.Time) error { return nil }
 
 func (d *memoryDatabase) close() error { return nil }

@@ -99,8 +99,13 @@ const (
 	kindValue    = 1
 )
 
+const keyPrefix = 4 + 1 + 1
+
 func pebbleKey(partition int32, store, kind uint8, key []byte) []byte {
-	b := make([]byte, 0, 6+len(key))
+	return appendPebbleKey(make([]byte, 0, keyPrefix+len(key)), partition, store, kind, key)
+}
+
+func appendPebbleKey[K string | []byte](b []byte, partition int32, store, kind uint8, key K) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(partition))
 	b = append(b, store, kind)
 	return append(b, key...)
@@ -143,7 +148,7 @@ func (d *pebbleDatabase) scan(partition int32, store uint8, from, to []byte, f f
 		if err != nil {
 			return err
 		}
-		if !f(it.Key()[6:], v) {
+		if !f(it.Key()[keyPrefix:], v) {
 			break
 		}
 	}
@@ -160,11 +165,15 @@ func (d *pebbleDatabase) apply(b *batch) error {
 	pb := d.db.NewBatch()
 	var err error
 	for _, w := range b.writes {
-		key := pebbleKey(w.partition, w.store, kindValue, w.key)
 		if w.value == nil {
-			err = errors.Join(err, pb.Delete(key, nil))
+			op := pb.DeleteDeferred(keyPrefix + len(w.key))
+			appendPebbleKey(op.Key[:0], w.partition, w.store, kindValue, w.key)
+			err = errors.Join(err, op.Finish())
 		} else {
-			err = errors.Join(err, pb.Set(key, w.value, nil))
+			op := pb.SetDeferred(keyPrefix+len(w.key), len(w.value))
+			appendPebbleKey(op.Key[:0], w.partition, w.store, kindValue, w.key)
+			copy(op.Value, w.value)
+			err = errors.Join(err, op.Finish())
 		}
 	}
 	for _, p := range b.positions {
@@ -178,6 +187,9 @@ func (d *pebbleDatabase) apply(b *batch) error {
 	}
 	return nil
 }
+
+// settle has nothing to do: apply has handed all to the operating system.
+func (d *pebbleDatabase) settle(time.Time) error { return nil }
 
 func (d *pebbleDatabase) position(partition int32, store uint8) (position, bool, error) {
 	b, err := d.read(pebbleKey(partition, store, kindPosition, nil))

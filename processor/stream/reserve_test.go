@@ -25,7 +25,7 @@ func TestStateTakesTheSpaceItNeeds(t *testing.T) {
 	value := make([]byte, 1<<10)
 	for i := range written / len(value) {
 		key := binary.BigEndian.AppendUint32(nil, uint32(i))
-		if err := db.apply(&batch{writes: []write{{1, 1, key, value}}}); err != nil {
+		if err := db.apply(&batch{writes: []write{{1, 1, string(key), value}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

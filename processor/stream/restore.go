@@ -346,9 +346,9 @@ func (r *restorer) write(sr *storeRestore) error {
 	if !r.s.owned(sr.a) {
 		return nil
 	}
-	b := batch{}
+	b := batch{restored: true, writes: make([]write, 0, len(sr.writes))}
 	for key, value := range sr.writes {
-		b.writes = append(b.writes, write{sr.a.partition, sr.store, []byte(key), value})
+		b.writes = append(b.writes, write{sr.a.partition, sr.store, key, value})
 	}
 	clear(sr.writes)
 	sr.at.committed = r.s.w.cfg.Clock()

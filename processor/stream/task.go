@@ -255,7 +255,7 @@ func (t *taskRunner) produceChangelogs() {
 		if due != 0 {
 			v = binary.BigEndian.AppendUint64(nil, uint64(due))
 		}
-		t.stores[0].writes[string(timerKey([]byte(key)))] = v
+		t.stores[0].writes[string(timerKey(key))] = v
 	}
 	clear(t.timers)
 	for _, o := range t.stores {
@@ -279,8 +279,12 @@ func (t *taskRunner) collect(b *batch, now time.Time) {
 		if len(o.writes) == 0 {
 			continue
 		}
+		if o.id == 0 {
+			t.dueKnown = false
+		}
+		b.writes = slices.Grow(b.writes, len(o.writes))
 		for key, value := range o.writes {
-			b.writes = append(b.writes, write{t.partition, o.id, []byte(key), value})
+			b.writes = append(b.writes, write{t.partition, o.id, key, value})
 		}
 		clear(o.writes)
 		o.mu.Lock()
@@ -294,7 +298,6 @@ func (t *taskRunner) collect(b *batch, now time.Time) {
 			}})
 		}
 	}
-	t.dueKnown = false
 	t.touched = false
 	if t.openLate > 0 {
 		t.late += t.openLate

@@ -126,11 +126,12 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		w.db = newMemoryDatabase()
 	} else {
 		dir := filepath.Join(cfg.StateDir, cfg.Stage.Name)
-		db, err := openPebble(vfs.Default, dir, cfg.CacheBytes, w.log)
+		db, err := openPebble(vfs.Default, dir, cfg.CacheBytes-cfg.CacheBytes/bufferShare, w.log)
 		if err != nil {
 			return nil, err
 		}
-		w.db, w.disk = db, &diskSpace{dir: dir, least: uint64(cfg.MinFreeBytes)}
+		w.db = newBufferedDatabase(db, cfg.CacheBytes/bufferShare)
+		w.disk = &diskSpace{dir: dir, least: uint64(cfg.MinFreeBytes)}
 	}
 	w.metrics = newMetrics(cfg.Registerer, w)
 	return w, nil
