@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -72,18 +71,10 @@ type up struct {
 	sqlURL string
 }
 
-// gcPercent lets the heap grow to three times of what is live before it is
-// collected: most of what a webhook allocates lives for a commit interval, and
-// the live heap is small next to what ClickHouse uses.
-const gcPercent = 200
-
 // startUp starts what everything depends on and adds all actors, in the order
 // in which they are stopped. When it fails it stops what it has started.
 func (a *app) startUp(ctx context.Context, cfg *config.Config, log *slog.Logger, to *actors) (u *up, err error) {
 	u = &up{}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	if _, err := loadRules(cfg); err != nil { // before anything is made
 		return nil, err
 	}

@@ -22,12 +22,16 @@ type engine struct {
 	command func(ctx context.Context, r run) (*exec.Cmd, error)
 }
 
+// profileDir is where runs of Posthorn leave CPU profiles; "" for none.
+var profileDir string
+
 func posthorn() engine {
 	return engine{"posthorn", run.counts, func(ctx context.Context, r run) (*exec.Cmd, error) {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
 		}
+		r.Profile = profileDir
 		spec, err := json.Marshal(r)
 		if err != nil {
 			return nil, err

@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"time"
@@ -22,10 +25,16 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	if spec := os.Getenv(childEnv); spec != "" {
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(gcPercent)
+		}
 		exit(child(ctx, spec))
 	}
 	exit(bench(ctx))
 }
+
+// gcPercent is what the processes of cmd/posthorn work with.
+const gcPercent = 200
 
 func exit(err error) {
 	if err != nil {
@@ -39,6 +48,17 @@ func child(ctx context.Context, spec string) error {
 	var r run
 	if err := json.Unmarshal([]byte(spec), &r); err != nil {
 		return fmt.Errorf("reading %s: %w", childEnv, err)
+	}
+	if r.Profile != "" {
+		f, err := os.Create(filepath.Join(r.Profile, fmt.Sprintf("%s.%d.cpu", r.Name, os.Getpid())))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	if len(r.Stages) > 0 {
 		return runPipeline(ctx, r)
@@ -72,6 +92,7 @@ func bench(ctx context.Context) error {
 	flag.DurationVar(&o.latency, "latency", 30*time.Second, "length of the latency measurement")
 	flag.DurationVar(&o.idle, "idle", 30*time.Second, "length of the idle measurement")
 	flag.StringVar(&o.dir, "dir", "", "directory for state; a temporary one if empty")
+	flag.StringVar(&profileDir, "profile", "", "directory for CPU profiles of Posthorn's runs")
 	flag.Parse()
 
 	if o.dir == "" {

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
-	"net/http"
-	_ "net/http/pprof"
 	"os"
 	"time"
 
@@ -34,7 +32,7 @@ type run struct {
 	// StateOnly leaves the counts out.
 	StateOnly  bool
 	CacheBytes int64
-	Pprof      string // address, "" for none
+	Profile    string // directory for a CPU profile, "" for none
 	// Stages, where set, are stages of the product to run instead of the job.
 	Stages []string
 }
@@ -48,9 +46,6 @@ func (r run) counts() string    { return r.Name + "-counts" }
 // runPosthorn is the child's main: the job on this project's engine, in two
 // stages, chained as the product's are.
 func runPosthorn(ctx context.Context, r run) error {
-	if r.Pprof != "" {
-		go func() { _ = http.ListenAndServe(r.Pprof, nil) }()
-	}
 	stages := []stream.Stage{{
 		Name: r.messages(), Input: r.Input, Stores: []string{storeMessages}, Root: true,
 		NewTask: func(int32) (stream.Task, error) {

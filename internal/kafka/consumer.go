@@ -28,7 +28,7 @@ func fetchOptions() []kgo.Opt {
 		// New data answers a waiting fetch at once, so that the wait costs no
 		// latency there. It does delay partitions that are resumed or added
 		// while a fetch waits; hence not the default 5 s.
-		kgo.FetchMaxWait(250 * time.Millisecond),
+		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.FetchMinBytes(1),
 
 		// One fetch holds at most 16 MiB, and 2 MiB of a partition, before

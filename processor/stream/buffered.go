@@ -1,8 +1,8 @@
 package stream
 
 import (
-	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -34,7 +34,7 @@ type buffer struct {
 	writes   map[string][]byte // nil deletes
 	bytes    int64
 	position *position // nil if none came with the writes
-	since    time.Time
+	since    time.Time // zero while empty
 }
 
 const (
@@ -118,8 +118,11 @@ func (d *bufferedDatabase) apply(b *batch) error {
 func (d *bufferedDatabase) buffer(id storeID, now time.Time) *buffer {
 	b := d.buffers[id]
 	if b == nil {
-		b = &buffer{writes: map[string][]byte{}, since: now}
+		b = &buffer{writes: map[string][]byte{}}
 		d.buffers[id] = b
+	}
+	if b.since.IsZero() {
+		b.since = now
 	}
 	return b
 }
@@ -160,7 +163,7 @@ func (d *bufferedDatabase) settle(now time.Time) error {
 	d.mu.Lock()
 	var old []storeID
 	for id, b := range d.buffers {
-		if now.Sub(b.since) >= bufferedFor {
+		if !b.since.IsZero() && now.Sub(b.since) >= bufferedFor {
 			old = append(old, id)
 		}
 	}
@@ -179,21 +182,22 @@ func (d *bufferedDatabase) flush(id storeID) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := d.buffers[id]
-	if b == nil {
+	if b == nil || b.since.IsZero() {
 		return nil
 	}
 	out := batch{writes: make([]write, 0, len(b.writes))}
 	if b.position != nil {
 		out.positions = []storePosition{{id.partition, id.store, *b.position}}
 	}
-	for key, value := range b.writes {
-		out.writes = append(out.writes, write{id.partition, id.store, key, value})
+	for _, key := range slices.Sorted(maps.Keys(b.writes)) {
+		out.writes = append(out.writes, write{id.partition, id.store, key, b.writes[key]})
 	}
-	slices.SortFunc(out.writes, func(a, b write) int { return cmp.Compare(a.key, b.key) })
 	if err := d.disk.apply(&out); err != nil {
 		return err
 	}
-	d.forget(id)
+	d.bytes -= b.bytes
+	clear(b.writes) // keeps the room for as many again
+	*b = buffer{writes: b.writes}
 	return nil
 }
 

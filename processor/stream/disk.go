@@ -2,23 +2,41 @@ package stream
 
 import (
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // diskSpace guards the state's disk: Pebble can't go on after a write that
 // failed, so a stage stops before that, says why, and goes on once there is
-// room again. It is asked before every write: the answer costs a microsecond.
+// room again. It is asked before every write.
 type diskSpace struct {
 	dir   string
 	least uint64
+
+	mu     sync.Mutex
+	looked time.Time
+	full   error // what it saw then
 }
+
+// lookInterval is shorter than a disk takes to fill by the least that is free.
+const lookInterval = 50 * time.Millisecond
 
 // check returns an error while less space is free than must be.
 func (d *diskSpace) check() error {
 	if d == nil {
 		return nil
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if now := time.Now(); now.Sub(d.looked) >= lookInterval {
+		d.looked, d.full = now, d.look()
+	}
+	return d.full
+}
+
+func (d *diskSpace) look() error {
 	usage, err := vfs.Default.GetDiskUsage(d.dir)
 	if err != nil {
 		return fmt.Errorf("looking at the free space of the state directory: %w", err)

@@ -74,6 +74,7 @@ func (s *session) adopt() error {
 
 // work is one turn of the loop: poll, process, and commit when it is time.
 func (s *session) work(ctx context.Context) error {
+	s.noteQuiet()
 	var fetches kgo.Fetches
 	cause := s.w.disk.check()
 	if cause == nil {
@@ -87,7 +88,7 @@ func (s *session) work(ctx context.Context) error {
 		cause = s.tick()
 	}
 	now := time.Now()
-	if cause == nil && !s.inTxn && s.w.stage.Root && now.Sub(s.advanced) >= s.frontierInterval() {
+	if cause == nil && !s.inTxn && s.frontierMoves(now) {
 		// Nothing comes to an idle input that would open a transaction: a timer does.
 		cause = s.advance()
 	}
@@ -97,7 +98,7 @@ func (s *session) work(ctx context.Context) error {
 		}
 	}
 	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction)
-	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= s.frontierInterval() && len(s.tasks) > 0 &&
+	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= s.markerInterval() && len(s.tasks) > 0 &&
 		(s.markers || len(s.w.stage.FrontierTo) > 0) {
 		s.begin()
 		due = true
@@ -182,19 +183,34 @@ func (s *session) pollTime() time.Duration {
 	}
 	// Nothing is due before the next marker; if that were due, it would have
 	// been written.
-	interval := s.frontierInterval()
+	interval := s.markerInterval()
 	if left := interval - time.Since(s.lastMarker); left > 0 {
 		return left
 	}
 	return interval
 }
 
-// frontierInterval is the time between two looks at the frontier.
-func (s *session) frontierInterval() time.Duration {
-	if time.Since(s.lastRecord) > quietAfter {
+func (s *session) noteQuiet() { s.quiet.Store(time.Since(s.lastRecord) > quietAfter) }
+
+// frontierMoves tells whether timers may have become due.
+func (s *session) frontierMoves(now time.Time) bool {
+	if s.w.stage.Root {
+		return now.Sub(s.advanced) >= s.markerInterval()
+	}
+	return s.heard
+}
+
+// markerInterval is the time between two markers, or commits of markers alone.
+// A root keeps to the shorter one: all timers wait for its markers. What other
+// stages hear moves their own timers at once.
+func (s *session) markerInterval() time.Duration {
+	switch {
+	case !s.quiet.Load():
+		return frontierInterval
+	case s.w.stage.Root:
 		return quietFactor * frontierInterval
 	}
-	return frontierInterval
+	return 2 * quietFactor * frontierInterval
 }
 
 // interval is the time between two transactions. Where the input is behind
@@ -242,7 +258,7 @@ func (s *session) processPartition(t *taskRunner, records []*kgo.Record) (err er
 				return fmt.Errorf("offset %d of partition %d: %w", rec.Offset, t.partition, err)
 			}
 			t.clock.sources.add(m)
-			s.markers = true
+			s.markers, s.heard = true, true
 			continue
 		}
 		t.touch()

@@ -76,7 +76,7 @@ func (d *pebbleDatabase) open() error {
 func (d *pebbleDatabase) options() *pebble.Options {
 	opts := &pebble.Options{
 		FS:           unreserved{d.fs},
-		MemTableSize: 64 << 20,
+		MemTableSize: 16 << 20,
 		// Two memtables absorb a burst while the older one is written out.
 		MemTableStopWritesThreshold: 3,
 		Logger:                      &pebbleLogger{l: d.log},

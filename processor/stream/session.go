@@ -58,6 +58,7 @@ type session struct {
 	applying sync.Mutex
 
 	ends   atomic.Pointer[inputEnds]
+	quiet  atomic.Bool // no record was processed for quietAfter
 	joined atomic.Bool // the group has answered with an assignment, if of nothing
 	doing  activity
 	// hard outlives the context of the session by endTimeout: what has begun is
@@ -75,6 +76,7 @@ type session struct {
 	newest     time.Time // when the newest of them was written
 	touched    []*taskRunner
 	markers    bool // markers were read since the last commit
+	heard      bool // markers were read since frontiers were last looked at
 	lastMarker time.Time
 	advanced   time.Time // when frontiers were last looked at
 	stamped    bool      // brokers stamp the markers' topic; set before the rest begins
@@ -275,10 +277,16 @@ func (s *session) watchEnds(ctx context.Context) {
 			}
 			s.ends.Store(e)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+		ticks := 1
+		if s.w.stage.Root && s.quiet.Load() {
+			ticks = quietFactor
+		}
+		for range ticks {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (s *session) complete() (err error) {
 		s.doing.enter(phaseProducing, t.partition)
 		t.produceChangelogs()
 	}
-	if time.Since(s.lastMarker) >= s.frontierInterval() {
+	if time.Since(s.lastMarker) >= s.markerInterval() {
 		s.lastMarker = time.Now()
 		s.produceMarkers()
 	}
@@ -52,7 +52,7 @@ func (s *session) complete() (err error) {
 // advance moves the frontier of each task and fires the timers that are due.
 func (s *session) advance() (err error) {
 	defer recovered(&err, func() string { return "timer" })
-	s.advanced = time.Now()
+	s.advanced, s.heard = time.Now(), false
 	ends := s.ends.Load()
 	for _, t := range s.tasks {
 		micro := t.clock.sources.micro()
