@@ -180,6 +180,54 @@ func pauseOwner(t *testing.T, kcfg kafka.Config, session time.Duration) {
 	counts(t, conn, 12000)
 }
 
+// A sink that is told to stop while it records its next batch must not say at
+// its end that this batch is done.
+func TestStoppedWhileABatchIsRecorded(t *testing.T) {
+	c := kafkaOf(t, 1)
+	kcfg, conn := kafka.Config{Brokers: c.ListenAddrs()}, migrated(t)
+	p := producer(t, kcfg)
+	_, stop := running(t, SinkConfig{Kafka: kcfg, Conn: conn, Topics: eventsOnly, Idle: time.Minute})
+	produceEvents(t, p, 0, 10, 1)
+	counts(t, conn, 10)
+
+	// From now on the group is in motion for whoever has a batch to record.
+	refused := make(chan struct{}, 1)
+	var moving atomic.Bool
+	moving.Store(true)
+	c.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		req := r.(*kmsg.OffsetCommitRequest)
+		asked := req.Topics[0].Partitions[0]
+		if n, err := parseNote(*asked.Metadata); err != nil || n.to == asked.Offset || !moving.Load() {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
+		topic := kmsg.NewOffsetCommitResponseTopic()
+		topic.Topic, topic.TopicID = req.Topics[0].Topic, req.Topics[0].TopicID
+		partition := kmsg.NewOffsetCommitResponseTopicPartition()
+		partition.ErrorCode = kerr.RebalanceInProgress.Code
+		topic.Partitions = append(topic.Partitions, partition)
+		resp.Topics = append(resp.Topics, topic)
+		select {
+		case refused <- struct{}{}:
+		default:
+		}
+		return resp, nil, true
+	})
+	produceEvents(t, p, 10, 20, 1)
+	<-refused
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	moving.Store(false)
+	_, stop = running(t, SinkConfig{Kafka: kcfg, Conn: conn, Topics: eventsOnly})
+	produceEvents(t, p, 20, 30, 1)
+	counts(t, conn, 30)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRecordOfAnEarlierGenerationIsRefused(t *testing.T) {
 	// Long enough that a busy machine does not end the first one's membership.
 	cfg := SinkConfig{Kafka: cluster(t, 2), SessionTimeout: 10 * time.Second, Lanes: 1}

@@ -64,6 +64,11 @@ func opened(t testing.TB, dsn string) driver.Conn {
 // cluster is a Kafka with the topics of the sink.
 func cluster(t testing.TB, partitions int32) kafka.Config {
 	t.Helper()
+	return kafka.Config{Brokers: kafkaOf(t, partitions).ListenAddrs()}
+}
+
+func kafkaOf(t testing.TB, partitions int32) *kfake.Cluster {
+	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1),
 		kfake.SeedTopics(partitions, append(SinkTopics(), schemas.TopicDeadLetters)...),
 		kfake.GroupMinSessionTimeout(100*time.Millisecond))
@@ -71,7 +76,7 @@ func cluster(t testing.TB, partitions int32) kafka.Config {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return kafka.Config{Brokers: c.ListenAddrs()}
+	return c
 }
 
 func producer(t testing.TB, cfg kafka.Config, opts ...kgo.Opt) *kgo.Client {

@@ -134,10 +134,11 @@ func (l *lane) serve(ctx context.Context, t *tenure) (err error) {
 			l.state.moved(r.positions(), time.Time{})
 			continue
 		}
+		// From here on the positions are beyond what is done.
+		recorded = false
 		if err := book.record(ctx, t, b.vector); err != nil {
 			return err
 		}
-		recorded = false
 		if err := l.insert(ctx, book.topicID.String(), b); err != nil {
 			return err
 		}

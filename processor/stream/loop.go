@@ -58,17 +58,28 @@ func (s *session) adopt() error {
 	if fatal != nil {
 		return fatal
 	}
+	s.refused = 0
 	for _, a := range restored {
+		if time.Now().Before(a.again) {
+			s.refused++
+			continue
+		}
 		t, err := newTaskRunner(s, a.partition, a.position)
 		if err != nil {
-			return err
+			// The tasks that are there go on: they may have work to end.
+			s.refused++
+			a.again = time.Now().Add(backOff(a.failures))
+			a.failures++
+			s.w.setError("a task can't be made", err)
+			s.w.log.Warn("task not made, trying again", "error", err, "failures", a.failures)
+			continue
 		}
 		s.tasks[a.partition] = t
 		_, s.ticking = t.task.(Ticker)
 		s.owners[a.partition] = a
 		s.cl.ResumeFetchPartitions(map[string][]int32{s.w.stage.Input: {a.partition}})
 	}
-	s.report(len(restored) > 0)
+	s.report(len(restored) > s.refused)
 	return nil
 }
 
@@ -141,13 +152,17 @@ var errRetryNow = errors.New("transaction is done again")
 
 // pause waits before an aborted transaction is done again.
 func (s *session) pause(ctx context.Context, failures int) {
-	wait := min(30*time.Second, 50*time.Millisecond<<min(failures, 10))
-	wait -= time.Duration(rand.Int64N(int64(wait / 4)))
 	s.doing.enter(phasePausing, -1)
 	select {
 	case <-ctx.Done():
-	case <-time.After(wait):
+	case <-time.After(backOff(failures)):
 	}
+}
+
+// backOff is the time before what has failed so often is done again.
+func backOff(failures int) time.Duration {
+	wait := min(30*time.Second, 50*time.Millisecond<<min(failures, 10))
+	return wait - time.Duration(rand.Int64N(int64(wait/4)))
 }
 
 // poll waits for records until the next commit is due, or Wake or a restore
@@ -178,7 +193,7 @@ func (s *session) pollTime() time.Duration {
 	switch {
 	case s.inTxn:
 		return max(time.Millisecond, s.interval()-time.Since(s.began))
-	case s.ticking:
+	case s.ticking || s.refused > 0:
 		return s.w.cfg.CommitInterval
 	}
 	// Nothing is due before the next marker; if that were due, it would have

@@ -85,6 +85,7 @@ type session struct {
 	reported   time.Time
 	lastRecord time.Time // when one was processed last
 	ticking    bool      // the stage's tasks are Tickers
+	refused    int       // tasks that could not be made
 
 	produceMu  sync.Mutex
 	produceErr error
@@ -95,6 +96,8 @@ type assignment struct {
 	partition int32
 	position  int64 // committed input offset, or the log's start
 	restored  bool
+	again     time.Time // when to try anew to make its task, which has failed
+	failures  int
 
 	// How far the restore is, in changelog offsets of all stores.
 	restoredOffsets, toRestore atomic.Int64

@@ -122,7 +122,7 @@ func (s *session) report(force bool) {
 	s.reported = now
 	ends := s.ends.Load()
 	tasks, moved := s.restoringTasks()
-	restoring := len(tasks)
+	restoring := len(tasks) - s.refused
 	for _, t := range s.tasks {
 		tasks = append(tasks, t.status(ends, s.w.cfg.Clock()))
 	}
@@ -136,6 +136,7 @@ func (s *session) report(force bool) {
 	add(!s.joined.Load(), "joining group %s", s.w.stage.Name)
 	add(restoring > 0, "restoring the state of %d tasks", restoring)
 	add(restoring > 0 && now.Sub(moved) > silence, "no progress there for %s: a transaction that a dead worker left open is waited for", now.Sub(moved).Round(time.Second))
+	add(s.refused > 0, "%d tasks can't be made", s.refused)
 	add(s.failures > 0, "%d transactions in a row have failed", s.failures)
 	add(now.Sub(s.answered()) > silence, "Kafka has not answered for %s", now.Sub(s.answered()).Round(time.Second))
 	s.w.update(func(st *Status) {

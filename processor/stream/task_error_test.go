@@ -233,7 +233,12 @@ func TestFailuresBackOff(t *testing.T) {
 		},
 		"task that can't be made": func(attempt func()) (stream.Stage, func(*cluster)) {
 			s := countStage(nil)
-			s.NewTask = func(int32) (stream.Task, error) { attempt(); return nil, errors.New("not now") }
+			s.NewTask = func(p int32) (stream.Task, error) {
+				if p == 0 {
+					attempt()
+				}
+				return nil, errors.New("not now")
+			}
 			return s, nil
 		},
 		"produce that is refused": func(attempt func()) (stream.Stage, func(*cluster)) {
@@ -278,4 +283,35 @@ func TestPoisonWithoutDeadLetterTopic(t *testing.T) {
 	if rs := c.records("out"); len(rs) > 0 {
 		t.Errorf("%d records of aborted transactions", len(rs))
 	}
+}
+
+// A task that can't be made holds up no other, and is not passed over.
+func TestTaskThatCannotBeMadeHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.start(splitStage(), "split", "")
+	var refuse atomic.Bool
+	refuse.Store(true)
+	stage := countStage(nil)
+	newTask := stage.NewTask
+	stage.NewTask = func(p int32) (stream.Task, error) {
+		if p == 0 && refuse.Load() {
+			return nil, errors.New("not yet")
+		}
+		return newTask(p)
+	}
+	w, _ := c.start(stage, "count", "")
+	list, want := keys(100, 10)
+	c.produce("in", list...)
+	await(t, "the others to end their work", func() bool {
+		s := w.Status()
+		left := int64(0)
+		for _, task := range s.Tasks {
+			left += max(task.Lag, -task.Lag)
+		}
+		return len(s.Tasks) > 1 && left == 1 && !s.Ready && strings.Contains(s.LastError, "not yet")
+	})
+	refuse.Store(false)
+	c.totals(want)
+	await(t, "a ready stage", func() bool { return w.Status().Ready })
 }
