@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -189,9 +188,6 @@ func (a *allInOne) live() schemas.Generation {
 // TestRebuildServices does it on an Apache Kafka, with gateway, sink and two
 // processors in processes of their own, which move over by themselves.
 func TestRebuildServices(t *testing.T) {
-	if os.Getenv("POSTHORN_REBUILD_SERVICES") == "" {
-		t.Skip("not among the daily tests: make rebuild-services")
-	}
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
