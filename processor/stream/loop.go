@@ -194,6 +194,9 @@ func (s *session) pollTime() time.Duration {
 	case s.inTxn:
 		return max(time.Millisecond, s.interval()-time.Since(s.began))
 	case s.ticking || s.refused > 0:
+		if s.quiet.Load() {
+			return max(s.w.cfg.CommitInterval, quietTick)
+		}
 		return s.w.cfg.CommitInterval
 	}
 	// Nothing is due before the next marker; if that were due, it would have

@@ -26,6 +26,8 @@ const (
 	// often: markers and their commits are what an idle stage costs.
 	quietAfter  = 5 * time.Second
 	quietFactor = 2
+	// quietTick is how often a Ticker that is not woken ticks then.
+	quietTick = 250 * time.Millisecond
 	// An input is behind when the newest record of a transaction was written
 	// this long ago; the commit interval is then multiplied, but stays well
 	// below the timeout of a transaction.
