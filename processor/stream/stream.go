@@ -50,9 +50,9 @@ type Task interface {
 }
 
 // Ticker is a Task that also works on the wall clock, such as one that retries
-// calls. Tick is called about every commit interval, with or without input (four times
-// a second where none has come for a while, and at once after [Worker.Wake]),
-// and as soon as possible after Worker.Wake.
+// calls. Tick is called about every commit interval, with or without input, four
+// times a second where none has come for a while, and as soon as possible after
+// Worker.Wake.
 type Ticker interface {
 	Tick(ctx Context, now time.Time) error
 }
