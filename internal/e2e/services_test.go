@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,13 @@ func (s *services) called(c receiver.Call) {
 		s.repeated = map[string]bool{}
 	}
 	s.repeated[c.ID] = true
+}
+
+// repeatedSoFar are the ids of callbacks that were made again.
+func (s *services) repeatedSoFar() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.repeated)
 }
 
 // transactions returns the stages that have a transaction open.
