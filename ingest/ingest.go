@@ -92,6 +92,7 @@ type Gateway struct {
 // source is a Source with what is prepared for it.
 type source struct {
 	Source
+	verifier provider.Verifier
 	requests [len(countedCodes)]prometheus.Counter
 }
 
@@ -154,7 +155,11 @@ func (g *Gateway) addSource(s Source) error {
 		return fmt.Errorf("source %q is configured twice", s.Name)
 	}
 	orDefault(&s.Account, s.Name)
-	g.sources[s.Name] = &source{Source: s, requests: g.metrics.requestsOf(s.Name)}
+	v, err := s.Provider.Verifier(s.Credentials)
+	if err != nil {
+		return fmt.Errorf("source %q: %w", s.Name, err)
+	}
+	g.sources[s.Name] = &source{Source: s, verifier: v, requests: g.metrics.requestsOf(s.Name)}
 	return nil
 }
 

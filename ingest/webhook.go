@@ -73,10 +73,10 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 	}
 	defer g.pending.give(1)
 
-	var scheme string
-	if !src.Provider.SignsBody() {
+	var shown provider.Verified
+	if !src.verifier.SignsBody() {
 		var p *problem
-		if scheme, p = verify(r, nil, src); p != nil {
+		if shown, p = verify(r, nil, src); p != nil {
 			return schemas.ID{}, p
 		}
 	}
@@ -85,8 +85,8 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 		return schemas.ID{}, p
 	}
 	defer g.buffers.put(body)
-	if src.Provider.SignsBody() {
-		if scheme, p = verify(r, *body, src); p != nil {
+	if src.verifier.SignsBody() {
+		if shown, p = verify(r, *body, src); p != nil {
 			g.budget.give(held)
 			return schemas.ID{}, p
 		}
@@ -100,23 +100,23 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 		ID: schemas.ID(id), Tenant: src.Tenant, Account: src.Account, Source: src.Name, Provider: src.Provider.Name(),
 		ReceivedAt: schemas.FromTime(time.Now()), RemoteIP: g.remoteIP(r),
 		ContentType: r.Header.Get("Content-Type"), Headers: kept(r.Header), Query: r.URL.RawQuery,
-		Body: *body, SHA256: sha256.Sum256(*body), Verified: scheme,
+		Body: *body, SHA256: sha256.Sum256(*body), Verified: shown.Scheme,
 	}
 	g.metrics.bytes.Add(float64(len(*body)))
 	return hook.ID, g.store(&hook, held)
 }
 
-func verify(r *http.Request, body []byte, src *source) (scheme string, _ *problem) {
-	scheme, err := src.Provider.Verify(r, body, src.Credentials)
+func verify(r *http.Request, body []byte, src *source) (provider.Verified, *problem) {
+	shown, err := src.verifier.Verify(r, body, time.Now())
 	if err == nil {
-		return scheme, nil
+		return shown, nil
 	}
 	p := &problem{status: http.StatusUnauthorized, slug: "unauthorized", title: "Not from the provider", detail: err.Error()}
 	var refused *provider.AuthError
 	if errors.As(err, &refused) {
 		p.challenge = refused.Challenge
 	}
-	return "", p
+	return shown, p
 }
 
 func kept(h http.Header) map[string]string {

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"bytes"
-	"net/http"
 	"strings"
 	"sync"
 
@@ -32,13 +31,8 @@ func (Mailjet) Name() string { return mailjetName }
 // Version returns the version of this decoder.
 func (Mailjet) Version() int32 { return mailjetVersion }
 
-// SignsBody returns false.
-func (Mailjet) SignsBody() bool { return false }
-
-// Verify checks Basic authentication.
-func (Mailjet) Verify(r *http.Request, _ []byte, c Credentials) (string, error) {
-	return verifyBasic(r, c)
-}
+// Verifier checks Basic authentication.
+func (Mailjet) Verifier(c Credentials) (Verifier, error) { return newBasicVerifier(c) }
 
 // mailjetDecoder is what one call of Decode works in.
 type mailjetDecoder struct {

@@ -5,7 +5,8 @@ package provider
 
 import (
 	"fmt"
-	"net/http"
+	"maps"
+	"slices"
 
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -20,18 +21,15 @@ type Provider interface {
 	// grows when an event is read differently than before.
 	Version() int32
 
-	// SignsBody tells whether Verify looks at the body. Where it does not, a
-	// request is verified before its body is read.
-	SignsBody() bool
+	// Verifier prepares the check of a source's requests. An error is a
+	// *[CredentialError].
+	Verifier(c Credentials) (Verifier, error)
 
-	// Verify checks that a request comes from the provider, in constant time,
-	// and names the scheme that showed it; [SchemeNone] where none is
-	// configured. The error is an *[AuthError].
-	Verify(r *http.Request, body []byte, c Credentials) (scheme string, err error)
-
-	// Decode reads the body of w and calls yield once for every element of it,
-	// in order, with an event or an *[Error]; or once with index -1 and an
-	// *Error when the body as a whole can't be read.
+	// Decode reads the body of w and calls yield for every element of it, in
+	// order, with an event or an *[Error]: once, or where an element tells of
+	// several recipients once for each; or once with index -1 and an *Error when
+	// the body as a whole can't be read. A body that holds no events, a test or
+	// a handshake, yields nothing.
 	//
 	// It fills in what follows from the webhook and the body alone. OccurredAt
 	// is the provider's time, or zero where there is none that can be read;
@@ -42,14 +40,25 @@ type Provider interface {
 	Decode(w *schemas.Webhook, yield func(index int, ev *schemas.Event, err error))
 }
 
+// providers are all that there are, by name.
+var providers = byName(Mailjet{})
+
+func byName(list ...Provider) map[string]Provider {
+	m := map[string]Provider{}
+	for _, p := range list {
+		m[p.Name()] = p
+	}
+	return m
+}
+
 // ByName returns the provider of that name.
 func ByName(name string) (Provider, bool) {
-	switch name {
-	case mailjetName:
-		return Mailjet{}, true
-	}
-	return nil, false
+	p, ok := providers[name]
+	return p, ok
 }
+
+// Names lists the providers in alphabetical order.
+func Names() []string { return slices.Sorted(maps.Keys(providers)) }
 
 // Error says why a body, or one element of it, was refused.
 type Error struct {
@@ -68,6 +77,7 @@ func (e *Error) Error() string {
 // Reasons of an Error.
 const (
 	ReasonBadJSON      = "bad_json"
+	ReasonBadForm      = "bad_form"
 	ReasonNotAnEvent   = "not_an_event"
 	ReasonMissingField = "missing_field"
 	ReasonBadField     = "bad_field"

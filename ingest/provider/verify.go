@@ -3,59 +3,199 @@ package provider
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 )
 
-// Schemes that Verify names.
+// Schemes that a Verifier names.
 const (
 	SchemeNone  = "none"
 	SchemeBasic = "basic"
 )
 
-// Credentials are what a source is configured with.
+// Credentials are what a source is configured with. Which of them a provider
+// takes, its Verifier says.
 type Credentials struct {
 	Username string
 	// Passwords are the accepted ones: two while one is being replaced.
 	Passwords []string
+	// Keys check signatures: the provider's public key, or a secret that both
+	// sides know. Two while one is being replaced.
+	Keys []string
+	// URL is the source's address as it was given to the provider, which some
+	// sign.
+	URL string
+	// Header names the header that holds the signature, where senders differ.
+	Header string
+	// Topics are the Amazon SNS topics that are listened to, by ARN.
+	Topics []string
+	// Client fetches what a signature names: Amazon's certificates. nil: one
+	// that reaches public addresses only.
+	Client *http.Client
 }
 
-// IsZero tells whether nothing is configured: the source is open to all.
-func (c Credentials) IsZero() bool { return c.Username == "" && len(c.Passwords) == 0 }
+// CredentialError says which field of a source's credentials is wrong, and what
+// to do.
+type CredentialError struct {
+	Field   string // username, password, key, url, header, topics
+	Problem string
+}
+
+func (e *CredentialError) Error() string { return e.Field + ": " + e.Problem }
+
+// Verifier checks that requests of one source come from the provider. It is safe
+// for concurrent use.
+type Verifier interface {
+	// SignsBody tells whether Verify looks at the body. Where it does not, a
+	// request is verified before its body is read.
+	SignsBody() bool
+	// Verify checks a request in constant time; now is the time to compare its
+	// own with. The error is an *[AuthError].
+	Verify(r *http.Request, body []byte, now time.Time) (Verified, error)
+}
+
+// Verified is what a request has shown.
+type Verified struct {
+	// Scheme is how it was shown; [SchemeNone] where nothing is configured.
+	Scheme string
+	// Token, where set, comes with one webhook only, until Until: whoever shows it
+	// again repeats that webhook.
+	Token string
+	Until time.Time
+}
+
+// Refusal is why a request is not accepted.
+type Refusal int
+
+// The refusals that providers answer to in ways of their own.
+const (
+	// RefusedForged: it does not come from the provider.
+	RefusedForged Refusal = iota
+	// RefusedRepeated: its token was shown before, and its webhook is stored.
+	RefusedRepeated
+	// RefusedTooLarge: it never will be accepted.
+	RefusedTooLarge
+	// RefusedBusy: it is to be sent again.
+	RefusedBusy
+)
+
+// Answerer is a provider that takes other answers than is usual: 401 to what is
+// forged, 409 to what is repeated, 413 to what is too large and 503 to what is to be
+// sent again.
+type Answerer interface {
+	// Answer returns the status for a refusal, or 0 for the usual one.
+	Answer(Refusal) int
+}
+
+// Prober is a provider that asks with other methods than POST whether an address
+// is there, and wants 200.
+type Prober interface {
+	Probes(method string) bool
+}
 
 // AuthError refuses a request.
 type AuthError struct {
-	// Challenge is the value for WWW-Authenticate.
+	// Challenge is the value for WWW-Authenticate, where there is one.
 	Challenge string
 	Detail    string
 }
 
 func (e *AuthError) Error() string { return e.Detail }
 
+func forged(format string, args ...any) error {
+	return &AuthError{Detail: fmt.Sprintf(format, args...)}
+}
+
 const basicChallenge = `Basic realm="posthorn", charset="UTF-8"`
 
-// verifyBasic checks Basic authentication, which is how a provider sends the
-// user and password of a URL. All comparisons are made, over digests, so that
-// time tells neither which part differs nor the lengths.
-func verifyBasic(r *http.Request, c Credentials) (scheme string, err error) {
-	if c.IsZero() {
-		return SchemeNone, nil
+// basicVerifier checks Basic authentication, which is how a provider sends the
+// user and password of a URL. Without credentials it takes everything.
+type basicVerifier struct{ c Credentials }
+
+// newBasicVerifier makes the verifier of a provider that signs nothing.
+func newBasicVerifier(c Credentials) (Verifier, error) {
+	switch {
+	case len(c.Keys) > 0:
+		return nil, &CredentialError{"key", "this provider signs nothing: leave it out and use username and password"}
+	case c.Username == "" && len(c.Passwords) > 0:
+		return nil, &CredentialError{"username", "is missing: it belongs to the password"}
+	}
+	return basicVerifier{c}, nil
+}
+
+func (basicVerifier) SignsBody() bool { return false }
+
+// Verify makes all comparisons, over digests, so that time tells neither which
+// part differs nor the lengths.
+func (v basicVerifier) Verify(r *http.Request, _ []byte, _ time.Time) (Verified, error) {
+	if v.c.Username == "" && len(v.c.Passwords) == 0 {
+		return Verified{Scheme: SchemeNone}, nil
 	}
 	user, password, given := r.BasicAuth()
 	ok := 0
-	for _, p := range c.Passwords {
+	for _, p := range v.c.Passwords {
 		ok |= equal(password, p)
 	}
-	if ok&equal(user, c.Username) == 1 && given {
-		return SchemeBasic, nil
+	if ok&equal(user, v.c.Username) == 1 && given {
+		return Verified{Scheme: SchemeBasic}, nil
 	}
 	detail := "the user or password is not the one configured for this source"
 	if !given {
 		detail = "this source requires Basic authentication: put user and password into the webhook's URL"
 	}
-	return "", &AuthError{Challenge: basicChallenge, Detail: detail}
+	return Verified{}, &AuthError{Challenge: basicChallenge, Detail: detail}
+}
+
+// withBasic checks Basic authentication too, where it is configured beside a
+// signature.
+type withBasic struct {
+	Verifier
+	basic basicVerifier
+}
+
+// alsoBasic adds Basic authentication to v where c has it. Without keys there is
+// nothing but that.
+func alsoBasic(c Credentials, v Verifier) (Verifier, error) {
+	basic := c
+	basic.Keys = nil
+	b, err := newBasicVerifier(basic)
+	if err != nil || v == nil {
+		return b, err
+	}
+	if c.Username == "" {
+		return v, nil
+	}
+	return withBasic{v, b.(basicVerifier)}, nil
+}
+
+func (v withBasic) Verify(r *http.Request, body []byte, now time.Time) (Verified, error) {
+	if _, err := v.basic.Verify(r, body, now); err != nil {
+		return Verified{}, err
+	}
+	return v.Verifier.Verify(r, body, now)
 }
 
 func equal(a, b string) int {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:])
+}
+
+// tolerance is how far a signed time may be from now, either way.
+const tolerance = 5 * time.Minute
+
+// fresh reads the time of a signature, in seconds since 1970, and refuses one that
+// is too far from now: whoever recorded a request can't repeat it later.
+func fresh(seconds string, now time.Time) (time.Time, error) {
+	n, err := strconv.ParseInt(strings.TrimSpace(seconds), 10, 64)
+	if err != nil || n < 0 || n > 1<<40 {
+		return time.Time{}, forged("the signature's timestamp %.20q is no time in seconds", seconds)
+	}
+	at := time.Unix(n, 0)
+	if d := now.Sub(at); d > tolerance || d < -tolerance {
+		return time.Time{}, forged("the signature's timestamp is %s away from this machine's clock, more than %s: is this an old request, or a clock wrong?", d.Round(time.Second).Abs(), tolerance)
+	}
+	return at, nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 func TestVerifyBasic(t *testing.T) {
@@ -32,7 +33,12 @@ func TestVerifyBasic(t *testing.T) {
 		if c.set {
 			r.SetBasicAuth(c.user, c.password)
 		}
-		scheme, err := Mailjet{}.Verify(r, nil, c.creds)
+		v, err := Mailjet{}.Verifier(c.creds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, err := v.Verify(r, nil, time.Now())
+		scheme := shown.Scheme
 		var refused *AuthError
 		switch {
 		case c.want != "" && (err != nil || scheme != c.want):
