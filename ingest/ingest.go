@@ -42,6 +42,7 @@ type Source struct {
 	Account     string // default: Name
 	Provider    provider.Provider
 	Credentials provider.Credentials
+	Disabled    bool // answers 410: most providers then stop sending
 }
 
 // Config configures a Gateway. Sources, Producer and Serde are required; any
@@ -86,6 +87,7 @@ type Gateway struct {
 	buffers *buffers
 	health  *telemetry.Health
 	kafka   *kafkaHealth
+	tokens  *tokens
 	metrics *metrics
 }
 
@@ -125,6 +127,7 @@ func New(cfg Config) (*Gateway, error) {
 		budget:  newBudget(cfg.ByteBudget),
 		pending: newBudget(cfg.MaxPending),
 		buffers: &buffers{},
+		tokens:  newTokens(rememberedTokens),
 		health:  cfg.Health,
 	}
 	g.kafka = newKafkaHealth(cfg.Producer, cfg.Logger)

@@ -10,8 +10,9 @@ import (
 
 // countedCodes are the answers that a known source can get.
 var countedCodes = [...]int{
-	http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusMethodNotAllowed,
-	http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable,
+	http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed,
+	http.StatusNotAcceptable, http.StatusConflict, http.StatusGone,
+	http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusServiceUnavailable,
 }
 
 type metrics struct {

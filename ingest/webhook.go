@@ -39,13 +39,43 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	}
 	id, p := g.accept(w, r, src)
 	status := http.StatusOK
-	if p != nil {
+	switch {
+	case p == nil && id.IsZero(): // a probe
+	case p == nil:
+		answer(w, id)
+	default:
+		p.status = src.statusFor(p)
 		status = p.status
 		p.write(w, r)
-	} else {
-		answer(w, id)
 	}
 	g.metrics.observe(src, status, time.Since(start))
+}
+
+// statusFor is the status of a refusal in the way of the source's provider: some
+// take a usual one for a reason to stop sending, others never stop without one of
+// their own.
+func (s *source) statusFor(p *problem) int {
+	a, ok := s.Provider.(provider.Answerer)
+	if !ok {
+		return p.status
+	}
+	var why provider.Refusal
+	switch p.status {
+	case http.StatusUnauthorized:
+		why = provider.RefusedForged
+	case http.StatusConflict:
+		why = provider.RefusedRepeated
+	case http.StatusRequestEntityTooLarge:
+		why = provider.RefusedTooLarge
+	case http.StatusServiceUnavailable:
+		why = provider.RefusedBusy
+	default:
+		return p.status
+	}
+	if status := a.Answer(why); status != 0 {
+		return status
+	}
+	return p.status
 }
 
 // answer says that the webhook is stored. Mailjet takes exactly 200 for that.
@@ -64,7 +94,14 @@ var jsonType = []string{"application/json"}
 
 // accept takes one webhook and returns once Kafka has it, or says why not.
 func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (schemas.ID, *problem) {
+	if src.Disabled {
+		return schemas.ID{}, &problem{status: http.StatusGone, slug: "disabled", title: "Source is disabled",
+			detail: "webhooks of this source are not wanted any more"}
+	}
 	if r.Method != http.MethodPost {
+		if prober, ok := src.Provider.(provider.Prober); ok && prober.Probes(r.Method) {
+			return schemas.ID{}, nil
+		}
 		return schemas.ID{}, &problem{status: http.StatusMethodNotAllowed, slug: "method", title: "Only POST", allow: http.MethodPost,
 			detail: "webhooks are posted; " + r.Method + " does nothing here"}
 	}
@@ -91,6 +128,11 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 			return schemas.ID{}, p
 		}
 	}
+	if g.tokens.known(src.Name, shown.Token) {
+		g.budget.give(held)
+		return schemas.ID{}, &problem{status: http.StatusConflict, slug: "repeated", title: "Stored already",
+			detail: "a webhook with this token was stored before"}
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		g.budget.give(held)
@@ -103,7 +145,11 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 		Body: *body, SHA256: sha256.Sum256(*body), Verified: shown.Scheme,
 	}
 	g.metrics.bytes.Add(float64(len(*body)))
-	return hook.ID, g.store(&hook, held)
+	p = g.store(&hook, held)
+	if p == nil {
+		g.tokens.remember(src.Name, shown.Token, shown.Until)
+	}
+	return hook.ID, p
 }
 
 func verify(r *http.Request, body []byte, src *source) (provider.Verified, *problem) {

@@ -78,12 +78,17 @@ func (n *node) sources() ([]ingest.Source, error) {
 			return nil, fmt.Errorf("source %s: provider %q is unknown", s.Name, s.Provider)
 		}
 		source := ingest.Source{Name: s.Name, Tenant: n.cfg.Tenant, Account: s.Account, Provider: p}
-		if s.Username != "" {
-			password, err := s.Password.Value()
-			if err != nil {
-				return nil, fmt.Errorf("password of source %s: %w", s.Name, err)
-			}
-			source.Credentials = provider.Credentials{Username: s.Username, Passwords: []string{password}}
+		passwords, err := s.Passwords()
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+		}
+		keys, err := s.Keys()
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+		}
+		source.Disabled = s.Disabled
+		source.Credentials = provider.Credentials{
+			Username: s.Username, Passwords: passwords, Keys: keys, URL: s.URL, Header: s.Header, Topics: s.Topics,
 		}
 		sources = append(sources, source)
 	}

@@ -3,7 +3,10 @@
 // over the ones before it.
 package config
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Config is the effective configuration. Every service reads the parts that
 // concern it; what it needs is checked by Validate.
@@ -123,9 +126,56 @@ type Source struct {
 	Provider string `yaml:"provider"`
 	// Account is the provider account; sources of one account share it, since
 	// a provider may repeat events over another URL of it. Empty: the name.
-	Account  string `yaml:"account"`
+	Account string `yaml:"account"`
+	// Username and Password are those of the URL's Basic authentication.
 	Username string `yaml:"username"`
 	Password Secret `yaml:"password"`
+	// Key checks signatures: the provider's public key, or the secret it shares.
+	Key Secret `yaml:"key"`
+	// PreviousPassword and PreviousKey are accepted too, while they are replaced.
+	PreviousPassword Secret `yaml:"previous_password"`
+	PreviousKey      Secret `yaml:"previous_key"`
+	// URL is the source's address as the provider knows it, for those that sign it.
+	URL string `yaml:"url"`
+	// Header names the header of the signature, where senders differ.
+	Header string `yaml:"header"`
+	// Topics are the Amazon SNS topics that are listened to, by ARN.
+	Topics []string `yaml:"topics"`
+	// Disabled answers 410: most providers then stop sending.
+	Disabled bool `yaml:"disabled"`
+}
+
+// namedSecret is a secret with its field's name.
+type namedSecret struct {
+	name string
+	*Secret
+}
+
+// secrets are all that a source has.
+func (s *Source) secrets() []namedSecret {
+	return []namedSecret{
+		{"password", &s.Password}, {"previous_password", &s.PreviousPassword}, {"key", &s.Key}, {"previous_key", &s.PreviousKey},
+	}
+}
+
+// Passwords are those that are accepted, the current one first.
+func (s *Source) Passwords() ([]string, error) { return values(s.secrets()[:2]) }
+
+// Keys are those that are accepted, the current one first.
+func (s *Source) Keys() ([]string, error) { return values(s.secrets()[2:]) }
+
+func values(secrets []namedSecret) (list []string, err error) {
+	for _, s := range secrets {
+		if s.IsZero() {
+			continue
+		}
+		v, err := s.Value()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		list = append(list, v)
+	}
+	return list, nil
 }
 
 // Endpoint is where callbacks go.

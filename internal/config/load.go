@@ -45,7 +45,9 @@ func (c *Config) readFile(path string) []error {
 	dir := filepath.Dir(path)
 	c.RecipientSecret.relativeTo(dir)
 	for i := range c.Sources {
-		c.Sources[i].Password.relativeTo(dir)
+		for _, secret := range c.Sources[i].secrets() {
+			secret.relativeTo(dir)
+		}
 	}
 	for i := range c.Endpoints {
 		c.Endpoints[i].Secret.relativeTo(dir)
@@ -124,7 +126,12 @@ func (c *Config) Session() ([]byte, error) {
 	s.Sources = nil
 	for _, source := range c.Sources {
 		if source.Password.File == "" {
-			source.Username, source.Password = "", Secret{}
+			source.Username = ""
+		}
+		for _, secret := range source.secrets() {
+			if secret.File == "" {
+				*secret.Secret = Secret{}
+			}
 		}
 		s.Sources = append(s.Sources, source)
 	}

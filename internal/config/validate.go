@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/posthorn/posthorn/ingest/provider"
 )
 
 // FieldError says what is wrong with one field and what to do about it.
@@ -144,12 +146,15 @@ func (v *validation) sources(sources []Source) {
 			v.add(at+".name", fmt.Sprintf("%q is there twice", s.Name), "names are the last part of the URL and must differ")
 		}
 		seen[s.Name] = true
-		v.oneOf(at+".provider", s.Provider, "mailjet")
+		v.oneOf(at+".provider", s.Provider, provider.Names()...)
 		v.name(at+".account", s.Account)
 		if (s.Username == "") != s.Password.IsZero() {
 			v.add(at, "username and password belong together", "set both, or neither to take webhooks from anybody")
 		}
-		v.secret(at+".password", s.Password, nil)
+		v.link(at+".url", s.URL, "http", "https")
+		for _, secret := range s.secrets() {
+			v.secret(at+"."+secret.name, *secret.Secret, nil)
+		}
 	}
 }
 
