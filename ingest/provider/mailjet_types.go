@@ -12,11 +12,13 @@ const (
 	bounceSoft  = "soft"
 	bounceBlock = "block"
 
-	rejectInvalid = "invalid"
-	rejectBounced = "bounced"
-	rejectBlocked = "blocked"
-	rejectSpam    = "spam"
-	rejectOther   = "other"
+	rejectInvalid      = "invalid"
+	rejectBounced      = "bounced"
+	rejectBlocked      = "blocked"
+	rejectSpam         = "spam"
+	rejectTimedOut     = "timed_out"
+	rejectUnsubscribed = "unsubscribed"
+	rejectOther        = "other"
 )
 
 // classify sets the event's type and what belongs to that type only.

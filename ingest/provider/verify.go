@@ -53,7 +53,8 @@ type Verifier interface {
 	// request is verified before its body is read.
 	SignsBody() bool
 	// Verify checks a request in constant time; now is the time to compare its
-	// own with. The error is an *[AuthError].
+	// own with. The error is an *[AuthError], or another where that can't be told
+	// now and the request is to be sent again.
 	Verify(r *http.Request, body []byte, now time.Time) (Verified, error)
 }
 
@@ -65,6 +66,11 @@ type Verified struct {
 	// again repeats that webhook.
 	Token string
 	Until time.Time
+	// Confirm, where set, is an address to fetch once the webhook is stored: the
+	// provider asks by that whether its events are wanted.
+	Confirm string
+	// Notice, where set, is something that a person should know.
+	Notice string
 }
 
 // Refusal is why a request is not accepted.

@@ -1,4 +1,4 @@
-package delivery
+package publicnet
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCheckAddress(t *testing.T) {
+func TestCheck(t *testing.T) {
 	const public, private, never = 0, 1, 2
 	for address, want := range map[string]int{
 		"93.184.215.14": public, "8.8.8.8": public, "2606:4700::1111": public, "2a00:1450:4001::5": public,
@@ -26,8 +26,8 @@ func TestCheckAddress(t *testing.T) {
 		a := netip.MustParseAddr(address)
 		for _, allow := range []bool{false, true} {
 			refused := want == never || want == private && !allow
-			err := checkAddress(a, allow)
-			if (err != nil) != refused || err != nil && !errors.Is(err, errRefused) {
+			err := Check(a, allow)
+			if (err != nil) != refused || err != nil && !errors.Is(err, ErrRefused) {
 				t.Errorf("%s, allow_private %v: %v", address, allow, err)
 			}
 		}
