@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -276,4 +277,48 @@ func FuzzSES(f *testing.F) {
 		inSNS("x", sesBody("Bounce", `"bounce":{"bouncedRecipients":[{"emailAddress":"a@example.org","status":"5.1.1"}]}`, toAnn)),
 		sesBody("Subscription", `"subscription":{"newTopicPreferences":{"topicSubscriptionStatus":[{"topicName":"a"}]}}`, `"tags":{"a":["b"]}`),
 		`{"Message":"{\"eventType\":\"É\",\"mail\":{\"messageId\":\"\ud800\"}}"}`)
+}
+
+// TestSESSamples decodes published samples where they are at hand. A row begins with time,
+// message and recipients.
+func TestSESSamples(t *testing.T) {
+	const example = "EXAMPLE7c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-000000"
+	want := map[string]string{
+		"ses-docs_bounce.json":                   "2017-08-05T00:41:02.669Z " + example + " recipient@example.com bounced Bounce:Permanent:General hard bounced 550 5.1.1 reply=smtp; 550 5.1.1 user unknown says=Permanent: General",
+		"ses-docs_click.json":                    "2017-08-09T23:51:25.57Z " + example + " recipient@example.com clicked Click url=http://docs.aws.amazon.com/ses/latest/DeveloperGuide/send-email-smtp.html agent=Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/60.0.3112.90 Safari/537.36 human",
+		"ses-docs_complaint.json":                "2017-08-05T00:41:02.669Z " + example + " recipient@example.com complained Complaint:abuse from=abuse says=abuse agent=Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/60.0.3112.90 Safari/537.36",
+		"ses-docs_delivery.json":                 "2016-10-19T23:21:04.133Z " + example + " recipient@example.com delivered Delivery 250 2.6.0 reply=250 2.6.0 Message received",
+		"ses-docs_deliverydelay.json":            "2020-06-16T00:25:40.095Z " + example + " recipient@example.com deferred DeliveryDelay:TransientCommunicationFailure 421 4.4.1 reply=smtp; 421 4.4.1 Unable to connect to remote host says=TransientCommunicationFailure",
+		"ses-docs_notification_bounce-2.json":    "2016-01-27T14:59:38.237Z 00000137860315fd-34208509-5b74-41f3-95c5-22c1edc3c924-000000 jane@example.com,richard@example.com bounced Bounce:Permanent:General hard bounced says=Permanent: General",
+		"ses-docs_notification_bounce.json":      "2016-01-27T14:59:38.237Z 00000138111222aa-33322211-cccc-cccc-cccc-ddddaaaa0680-000000 jane@example.com bounced Bounce:Permanent:General hard bounced 550 5.1.1 reply=smtp; 550 5.1.1 <jane@example.com>... User says=Permanent: General",
+		"ses-docs_notification_complaint-2.json": "2016-01-27T14:59:38.237Z 0000013786031775-163e3910-53eb-4c8e-a04a-f29debf88a84-000000 richard@example.com complained Complaint",
+		"ses-docs_notification_complaint.json":   "2016-01-27T14:59:38.237Z 000001378603177f-7a5433e7-8edb-42ae-af10-f0181f34d6ee-000000 richard@example.com complained Complaint:abuse from=abuse says=abuse agent=AnyCompany Feedback Loop (V0.01)",
+		"ses-docs_notification_delivery.json":    "2016-01-27T14:59:38.237Z 0000014644fe5ef6-9a483358-9170-4cb4-a269-f5dcdf415321-000000 jane@example.com delivered Delivery 250 reply=250 ok:  Message 64111812 accepted",
+		"ses-docs_open.json":                     "2017-08-09T22:00:19.652Z " + example + " recipient@example.com opened Open agent=Mozilla/5.0 (iPhone; CPU iPhone OS 10_3_3 like Mac OS X) AppleWebKit/603.3.8 (KHTML, like Gecko) Mobile/14G60 human",
+		"ses-docs_reject.json":                   "2016-10-14T17:38:15.211Z " + example + " sender@example.com rejected Reject blocked says=Bad content",
+		"ses-docs_rendering_failure.json":        "2018-01-22T18:43:06.197Z " + example + " recipient@example.com failed Rendering Failure other says=Attribute 'attributeName' is not present in the rendering data.",
+		"ses-docs_send.json":                     "2016-10-14T05:02:16.645Z " + example + " recipient@example.com sent Send",
+		"ses-docs_subscription.json":             "2022-01-12T01:00:17.91Z EXAMPLEe4bccb684-777bc8de-afa7-4970-92b0-f515137b1497-000000 recipient@example.com unsubscribed Subscription says=UnsubscribeHeader list=ContactListName",
+		"sns-bounce.json":                        "2016-01-27T14:59:44.101Z 00000138111222aa-33322211-cccc-cccc-cccc-ddddaaaa0680-000000 jane@example.com bounced Bounce:Permanent:General hard bounced 550 5.1.1 reply=smtp; 550 5.1.1 <jane@example.com>... User unknown says=Permanent: General",
+		"sns-open.json":                          "2017-08-09T22:00:19.652Z 7c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-000000 recipient@example.com opened Open agent=Mozilla/5.0 (iPhone; CPU iPhone OS 10_3_3 like Mac OS X)... human",
+	}
+	seen := 0
+	for file, body := range samples(t, "amazon_ses") {
+		all := sesEvents(t, body)
+		var to []string
+		for _, ev := range all {
+			to = append(to, ev.Recipient)
+		}
+		ev := all[0]
+		got := strings.Join([]string{ev.OccurredAt.Time().UTC().Format(time.RFC3339Nano), ev.MessageID, strings.Join(to, ","), sesSummary(&ev)}, " ")
+		if w, known := want[file]; known {
+			seen++
+			if got != w {
+				t.Errorf("%s:\n got %s\nwant %s", file, got, w)
+			}
+		}
+	}
+	if seen != len(want) {
+		t.Errorf("%d samples of %d", seen, len(want))
+	}
 }
