@@ -95,7 +95,9 @@ type Gateway struct {
 type source struct {
 	Source
 	verifier provider.Verifier
-	requests [len(countedCodes)]prometheus.Counter
+	// handshakes confirms what the provider asks.
+	handshakes *http.Client
+	requests   [len(countedCodes)]prometheus.Counter
 }
 
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -162,7 +164,7 @@ func (g *Gateway) addSource(s Source) error {
 	if err != nil {
 		return fmt.Errorf("source %q: %w", s.Name, err)
 	}
-	g.sources[s.Name] = &source{Source: s, verifier: v, requests: g.metrics.requestsOf(s.Name)}
+	g.sources[s.Name] = &source{Source: s, verifier: v, handshakes: handshakeClient(s.Credentials.Client), requests: g.metrics.requestsOf(s.Name)}
 	return nil
 }
 

@@ -16,12 +16,13 @@ var countedCodes = [...]int{
 }
 
 type metrics struct {
-	requests *prometheus.CounterVec
-	unknown  prometheus.Counter
-	failed   *prometheus.CounterVec
-	bytes    prometheus.Counter
-	duration prometheus.Histogram
-	produce  prometheus.Histogram
+	requests   *prometheus.CounterVec
+	unknown    prometheus.Counter
+	failed     *prometheus.CounterVec
+	handshakes *prometheus.CounterVec
+	bytes      prometheus.Counter
+	duration   prometheus.Histogram
+	produce    prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer, bytes, pending *budget) *metrics {
@@ -34,6 +35,10 @@ func newMetrics(reg prometheus.Registerer, bytes, pending *budget) *metrics {
 			Name: "posthorn_gateway_failed_total",
 			Help: "Webhooks that could not be stored: produce (Kafka refused), timeout (no answer), budget (too much pending).",
 		}, []string{"reason"}),
+		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "posthorn_gateway_handshakes_total",
+			Help: "Subscriptions that providers asked to confirm, by source and result: confirmed or failed.",
+		}, []string{"source", "result"}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "posthorn_gateway_body_bytes_total",
 			Help: "Bytes of webhook bodies that were read and verified.",
@@ -51,7 +56,7 @@ func newMetrics(reg prometheus.Registerer, bytes, pending *budget) *metrics {
 	}
 	m.unknown = m.requests.WithLabelValues("unknown", strconv.Itoa(http.StatusNotFound))
 	if reg != nil {
-		reg.MustRegister(m.requests, m.failed, m.bytes, m.duration, m.produce,
+		reg.MustRegister(m.requests, m.failed, m.handshakes, m.bytes, m.duration, m.produce,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "posthorn_gateway_pending_bytes",
 				Help: "Bytes of the budget taken by webhooks not yet durable.",

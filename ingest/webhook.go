@@ -25,6 +25,9 @@ var keptHeaders = [...]struct{ canonical, stored string }{
 	{"Content-Encoding", "content-encoding"},
 	{"X-Request-Id", "x-request-id"},
 	{"Traceparent", "traceparent"},
+	// What stands in the envelope of Amazon SNS unless delivery is raw.
+	{"X-Amz-Sns-Message-Id", "x-amz-sns-message-id"},
+	{"X-Amz-Sns-Topic-Arn", "x-amz-sns-topic-arn"},
 }
 
 func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +116,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 	var shown provider.Verified
 	if !src.verifier.SignsBody() {
 		var p *problem
-		if shown, p = verify(r, nil, src); p != nil {
+		if shown, p = g.verify(r, nil, src); p != nil {
 			return schemas.ID{}, p
 		}
 	}
@@ -123,7 +126,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 	}
 	defer g.buffers.put(body)
 	if src.verifier.SignsBody() {
-		if shown, p = verify(r, *body, src); p != nil {
+		if shown, p = g.verify(r, *body, src); p != nil {
 			g.budget.give(held)
 			return schemas.ID{}, p
 		}
@@ -145,24 +148,32 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 		Body: *body, SHA256: sha256.Sum256(*body), Verified: shown.Scheme,
 	}
 	g.metrics.bytes.Add(float64(len(*body)))
-	p = g.store(&hook, held)
-	if p == nil {
-		g.tokens.remember(src.Name, shown.Token, shown.Until)
+	if p := g.store(&hook, held); p != nil {
+		return hook.ID, p
 	}
-	return hook.ID, p
+	if shown.Notice != "" {
+		g.cfg.Logger.Warn(shown.Notice, "source", src.Name, "webhook", hook.ID)
+	}
+	if shown.Confirm != "" {
+		if p := g.confirm(r.Context(), src, shown.Confirm); p != nil {
+			return hook.ID, p
+		}
+	}
+	g.tokens.remember(src.Name, shown.Token, shown.Until)
+	return hook.ID, nil
 }
 
-func verify(r *http.Request, body []byte, src *source) (provider.Verified, *problem) {
+func (g *Gateway) verify(r *http.Request, body []byte, src *source) (provider.Verified, *problem) {
 	shown, err := src.verifier.Verify(r, body, time.Now())
 	if err == nil {
 		return shown, nil
 	}
-	p := &problem{status: http.StatusUnauthorized, slug: "unauthorized", title: "Not from the provider", detail: err.Error()}
 	var refused *provider.AuthError
-	if errors.As(err, &refused) {
-		p.challenge = refused.Challenge
+	if !errors.As(err, &refused) {
+		g.cfg.Logger.Warn("a webhook could not be verified", "source", src.Name, "error", err)
+		return shown, unavailable("not-verified", "this can't be verified now")
 	}
-	return shown, p
+	return shown, &problem{status: http.StatusUnauthorized, slug: "unauthorized", title: "Not from the provider", detail: refused.Detail, challenge: refused.Challenge}
 }
 
 func kept(h http.Header) map[string]string {

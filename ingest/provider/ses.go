@@ -73,6 +73,7 @@ func (r *sesReport) unwrap() bool {
 		return false
 	}
 	if message.Kind == jsonscan.Missing {
+		r.snsID = r.w.Headers["x-amz-sns-message-id"]
 		return true
 	}
 	r.snsID, r.snsTime = textAt(r.body, "MessageId"), textAt(r.body, "Timestamp")
