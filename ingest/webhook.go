@@ -28,6 +28,9 @@ var keptHeaders = [...]struct{ canonical, stored string }{
 	// What stands in the envelope of Amazon SNS unless delivery is raw.
 	{"X-Amz-Sns-Message-Id", "x-amz-sns-message-id"},
 	{"X-Amz-Sns-Topic-Arn", "x-amz-sns-topic-arn"},
+	// The sender's id of a webhook, which its body lacks.
+	{"Webhook-Id", "webhook-id"},
+	{"Svix-Id", "svix-id"},
 }
 
 func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
