@@ -138,22 +138,6 @@ func isoTime(s string) (_ schemas.Timestamp, precisionMS int32) {
 	return 0, 0
 }
 
-// unixMillis reads milliseconds since 1970, as a number or text.
-func unixMillis(s string) (_ schemas.Timestamp, precisionMS int32) {
-	n := int64(0)
-	s = strings.TrimSpace(s)
-	if s == "" || len(s) > 15 {
-		return 0, 0
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, 0
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return schemas.Timestamp(n * 1000), 1
-}
-
 // texts reads a list of strings, or one that stands alone. Empty ones are left out.
 func texts(v jsonscan.Value) (list []string) {
 	add := func(v jsonscan.Value) {

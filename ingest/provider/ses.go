@@ -119,7 +119,7 @@ func (r *sesReport) decode() {
 	fields := r.message()
 	for _, rcpt := range to {
 		ev := fields
-		ev.Recipient, ev.RecipientAmbiguous = sesAddress(rcpt.address), rcpt.ambiguous
+		ev.Recipient, ev.RecipientAmbiguous = bareAddress(rcpt.address), rcpt.ambiguous
 		r.classify(&ev, rcpt)
 		r.emit(&ev, r.identity(rcpt)...)
 	}

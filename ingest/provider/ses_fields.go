@@ -63,15 +63,6 @@ func sesRecipients(v jsonscan.Value) (list []sesRecipient) {
 	return list
 }
 
-// sesAddress returns the address of "Name <address>".
-func sesAddress(s string) string {
-	s = strings.TrimSpace(s)
-	if from := strings.LastIndexByte(s, '<'); from >= 0 && strings.HasSuffix(s, ">") {
-		return strings.TrimSpace(s[from+1 : len(s)-1])
-	}
-	return s
-}
-
 // message begins an event with what is the same for all recipients.
 func (r *sesReport) message() schemas.Event {
 	ev := *r.event(r.index)

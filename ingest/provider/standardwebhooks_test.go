@@ -89,7 +89,7 @@ func TestVerifyStandardWebhooks(t *testing.T) {
 		shown, err := v.Verify(&http.Request{Header: c.header}, []byte(c.body), c.now)
 		var refused *AuthError
 		switch {
-		case c.fault == "" && (err != nil || shown != Verified{SchemeStandardWebhooks, "msg_1", now.Add(tolerance)}):
+		case c.fault == "" && (err != nil || shown != Verified{Scheme: SchemeStandardWebhooks, Token: "msg_1", Until: now.Add(tolerance)}):
 			t.Errorf("%s: %+v, %v", c.name, shown, err)
 		case c.fault != "" && (!errors.As(err, &refused) || !strings.Contains(err.Error(), c.fault) || shown != Verified{}):
 			t.Errorf("%s: %+v, %v, want a refusal with %q", c.name, shown, err, c.fault)
