@@ -1,8 +1,12 @@
 package ingest
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,5 +87,36 @@ func TestAnswersInTheProvidersWay(t *testing.T) {
 	g.pending.take(g.cfg.MaxPending)
 	if w := answerOf(g, request("POST", "picky", "5", "x")); w.Code != http.StatusTooManyRequests {
 		t.Errorf("busy: %d, want 429", w.Code)
+	}
+}
+
+// A sender of Standard Webhooks whose 200 was lost sends the same again: it is told
+// that all is well, and nothing is stored twice.
+func TestRepeatedStandardWebhookIsNotStoredTwice(t *testing.T) {
+	const secret = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	c := cluster(t)
+	g := gateway(t, producer(t, c), func(cfg *Config) {
+		cfg.Sources = []Source{{Name: "resend", Tenant: "acme", Provider: provider.Resend{}, Credentials: provider.Credentials{Keys: []string{"whsec_" + secret}}}}
+	})
+	const body = `{"type":"email.opened"}`
+	at := strconv.FormatInt(time.Now().Unix(), 10)
+	key, err := base64.StdEncoding.DecodeString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("msg_1." + at + "." + body))
+	for range 2 {
+		r := post("/v1/webhooks/resend", body)
+		r.Header.Set("svix-id", "msg_1")
+		r.Header.Set("svix-timestamp", at)
+		r.Header.Set("svix-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+		w := answerOf(g, r)
+		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), "problem") {
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
+	}
+	if n := len(stored(t, c)); n != 1 {
+		t.Errorf("%d webhooks are stored, want 1", n)
 	}
 }

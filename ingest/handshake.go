@@ -7,25 +7,12 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/posthorn/posthorn/internal/publicnet"
 )
 
 const (
 	handshakeTimeout = 5 * time.Second
 	handshakeBody    = 64 << 10
 )
-
-// handshakeClient returns the client that confirms a source's subscription: the
-// source's own, or one that reaches public addresses only.
-func handshakeClient(own *http.Client) *http.Client {
-	if own == nil {
-		return publicnet.Client(handshakeTimeout)
-	}
-	c := *own
-	c.CheckRedirect = publicnet.NoRedirects
-	return &c
-}
 
 // confirm fetches the address by which a provider asks whether its events are
 // wanted. The address comes from a verified webhook, and the webhook is stored by

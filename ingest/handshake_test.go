@@ -157,10 +157,10 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // longer, whatever the client's own timeout is.
 func TestHandshakeGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		silent := handshakeClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		silent := publicnet.ClientOr(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
-		})})
+		})}, handshakeTimeout)
 		start := time.Now()
 		err := fetch(t.Context(), silent, "https://"+confirmPath)
 		if took := time.Since(start); err == nil || took != handshakeTimeout || strings.Contains(err.Error(), "0123abc") {
@@ -176,7 +176,7 @@ func TestHandshakeReachesPublicAddressesOnly(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	defer server.Close()
 	address := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
-	if err := fetch(t.Context(), handshakeClient(nil), address); !errors.Is(err, publicnet.ErrRefused) || asked {
+	if err := fetch(t.Context(), publicnet.ClientOr(nil, handshakeTimeout), address); !errors.Is(err, publicnet.ErrRefused) || asked {
 		t.Errorf("got %v", err)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/posthorn/posthorn/ingest/provider"
+	"github.com/posthorn/posthorn/internal/publicnet"
 	"github.com/posthorn/posthorn/internal/telemetry"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -164,7 +165,7 @@ func (g *Gateway) addSource(s Source) error {
 	if err != nil {
 		return fmt.Errorf("source %q: %w", s.Name, err)
 	}
-	g.sources[s.Name] = &source{Source: s, verifier: v, handshakes: handshakeClient(s.Credentials.Client), requests: g.metrics.requestsOf(s.Name)}
+	g.sources[s.Name] = &source{Source: s, verifier: v, handshakes: publicnet.ClientOr(s.Credentials.Client, handshakeTimeout), requests: g.metrics.requestsOf(s.Name)}
 	return nil
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // rememberedTokens is how many tokens a gateway remembers at least: those of half
-// an hour at 100 signed webhooks a second, in 20 MB.
+// an hour at 100 signed webhooks a second.
 const rememberedTokens = 200_000
 
 // tokens remembers what came with webhooks that were stored, so that nobody can

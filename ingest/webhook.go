@@ -50,8 +50,10 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	case p == nil:
 		answer(w, id)
 	default:
-		p.status = src.statusFor(p)
-		status = p.status
+		if status = src.statusFor(p); status == http.StatusOK {
+			break // refused, but there is nothing that the caller should mend
+		}
+		p.status = status
 		p.write(w, r)
 	}
 	g.metrics.observe(src, status, time.Since(start))

@@ -138,19 +138,23 @@ func isoTime(s string) (_ schemas.Timestamp, precisionMS int32) {
 	return 0, 0
 }
 
+// each calls f for the elements of an array, or for a value that stands alone.
+func each(v jsonscan.Value, f func(jsonscan.Value)) {
+	if v.Kind != jsonscan.Array {
+		f(v)
+		return
+	}
+	for all := v.Elements(); all.Next(); {
+		f(all.Value())
+	}
+}
+
 // texts reads a list of strings, or one that stands alone. Empty ones are left out.
 func texts(v jsonscan.Value) (list []string) {
-	add := func(v jsonscan.Value) {
+	each(v, func(v jsonscan.Value) {
 		if s := strings.TrimSpace(text(&v)); s != "" {
 			list = append(list, s)
 		}
-	}
-	if v.Kind != jsonscan.Array {
-		add(v)
-		return list
-	}
-	for all := v.Elements(); all.Next(); {
-		add(all.Value())
-	}
+	})
 	return list
 }

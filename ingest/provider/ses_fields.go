@@ -41,7 +41,7 @@ func (r *sesReport) recipients() (list []sesRecipient) {
 
 // sesRecipients reads a list of addresses or of objects that have one.
 func sesRecipients(v jsonscan.Value) (list []sesRecipient) {
-	add := func(v jsonscan.Value) {
+	each(v, func(v jsonscan.Value) {
 		var rcpt sesRecipient
 		switch v.Kind {
 		case jsonscan.String:
@@ -52,14 +52,7 @@ func sesRecipients(v jsonscan.Value) (list []sesRecipient) {
 		if strings.TrimSpace(rcpt.address) != "" {
 			list = append(list, rcpt)
 		}
-	}
-	if v.Kind != jsonscan.Array {
-		add(v)
-		return list
-	}
-	for all := v.Elements(); all.Next(); {
-		add(all.Value())
-	}
+	})
 	return list
 }
 

@@ -42,13 +42,7 @@ type certificates struct {
 
 // newCertificates fetches by client, or by default from public addresses only.
 func newCertificates(client *http.Client) *certificates {
-	c := publicnet.Client(certTimeout)
-	if client != nil {
-		own := *client
-		own.CheckRedirect = publicnet.NoRedirects
-		c = &own
-	}
-	return &certificates{client: c, slots: make(chan struct{}, maxFetches), known: map[string]*x509.Certificate{}}
+	return &certificates{client: publicnet.ClientOr(client, certTimeout), slots: make(chan struct{}, maxFetches), known: map[string]*x509.Certificate{}}
 }
 
 // key returns the public key of the certificate at an address.

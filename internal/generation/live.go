@@ -10,10 +10,13 @@ package generation
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/internal/kafka"
@@ -40,6 +43,10 @@ type Live struct {
 // first is live where nothing was ever derived again.
 func first() Live { return Live{Generation: schemas.FirstGeneration, Last: schemas.FirstGeneration} }
 
+// patience is how long Read asks again while the topic has no leader, as after a
+// broker was lost: the client itself gives up at once then.
+const patience = 30 * time.Second
+
 // Read returns what is live at this moment.
 func Read(ctx context.Context, cfg kafka.Config) (Live, error) {
 	cl, err := kafka.NewConsumer(cfg, kgo.ConsumeTopics(schemas.TopicGenerations))
@@ -47,11 +54,28 @@ func Read(ctx context.Context, cfg kafka.Config) (Live, error) {
 		return Live{}, err
 	}
 	defer cl.Close()
-	live, err := readToEnd(ctx, cl)
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 2*time.Second
+	live, err := backoff.Retry(ctx, func() (Live, error) {
+		live, err := readToEnd(ctx, cl)
+		if err != nil && !kerr.IsRetriable(kafkaError(err)) {
+			err = backoff.Permanent(err)
+		}
+		return live, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(patience))
 	if err != nil {
 		return Live{}, fmt.Errorf("asking which generation is live: %w", err)
 	}
 	return live, nil
+}
+
+// kafkaError is the broker's part of an error, or nil.
+func kafkaError(err error) error {
+	var code *kerr.Error
+	if !errors.As(err, &code) {
+		return nil
+	}
+	return code
 }
 
 func readToEnd(ctx context.Context, cl *kgo.Client) (Live, error) {

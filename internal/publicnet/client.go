@@ -27,6 +27,16 @@ func Client(timeout time.Duration) *http.Client {
 	}
 }
 
+// ClientOr returns own without redirects, or where there is none Client.
+func ClientOr(own *http.Client, timeout time.Duration) *http.Client {
+	if own == nil {
+		return Client(timeout)
+	}
+	c := *own
+	c.CheckRedirect = NoRedirects
+	return &c
+}
+
 // NoRedirects is an http.Client's CheckRedirect that takes a redirect as the
 // answer.
 func NoRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
