@@ -118,17 +118,24 @@ func payload(v *jsonscan.Value) map[string]string {
 	var m map[string]string
 	var name, value jsonscan.Value
 	for all := inner.Members(); all.Next(&name, &value); {
-		if m == nil {
-			m = make(map[string]string, 4)
-		}
-		switch value.Kind {
-		case jsonscan.Null:
-			delete(m, name.Text())
-		case jsonscan.Object, jsonscan.Array:
-			m[name.Text()] = string(value.AppendCompact(nil))
-		default:
-			m[name.Text()] = value.Text()
-		}
+		m = addMember(m, &name, &value)
+	}
+	return m
+}
+
+// addMember adds a member of an object to m, which may be nil. What is nested stays
+// JSON, and null takes away what came before under that name.
+func addMember(m map[string]string, name, value *jsonscan.Value) map[string]string {
+	if m == nil {
+		m = make(map[string]string, 4)
+	}
+	switch value.Kind {
+	case jsonscan.Null:
+		delete(m, name.Text())
+	case jsonscan.Object, jsonscan.Array:
+		m[name.Text()] = string(value.AppendCompact(nil))
+	default:
+		m[name.Text()] = value.Text()
 	}
 	return m
 }
