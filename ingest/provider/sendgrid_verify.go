@@ -65,9 +65,9 @@ func (sendgridVerifier) SignsBody() bool { return true }
 // white space at its end included. All that it compares with is public.
 func (v sendgridVerifier) Verify(r *http.Request, body []byte, now time.Time) (Verified, error) {
 	timestamp, encoded := r.Header.Get(sendgridTimestamp), r.Header.Get(sendgridSignature)
-	for name, value := range map[string]string{sendgridTimestamp: timestamp, sendgridSignature: encoded} {
-		if value == "" {
-			return Verified{}, forged("the header %s is missing: enable Signed Event Webhook in SendGrid, and let proxies pass it on", name)
+	for _, h := range [...]struct{ name, value string }{{sendgridSignature, encoded}, {sendgridTimestamp, timestamp}} {
+		if h.value == "" {
+			return Verified{}, forged("the header %s is missing: enable Signed Event Webhook in SendGrid, and let proxies pass it on", h.name)
 		}
 	}
 	signature, err := base64.StdEncoding.DecodeString(encoded)

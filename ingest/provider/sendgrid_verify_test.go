@@ -208,7 +208,7 @@ func FuzzSendGridVerify(f *testing.F) {
 	r := s.sign(now, "x")
 	f.Add(s.public(), r.Header.Get(sendgridTimestamp), r.Header.Get(sendgridSignature), []byte("x"))
 	f.Add("-----BEGIN PUBLIC KEY-----", "-1", "====", []byte(nil))
-	real, err := SendGrid{}.Verifier(Credentials{Keys: []string{s.public()}})
+	configured, err := SendGrid{}.Verifier(Credentials{Keys: []string{s.public()}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func FuzzSendGridVerify(f *testing.F) {
 		if err != nil && !errors.As(err, &wrong) {
 			t.Fatalf("%v is no CredentialError", err)
 		}
-		for _, v := range []Verifier{v, real} {
+		for _, v := range []Verifier{v, configured} {
 			if v == nil {
 				continue
 			}
