@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"strings"
+
 	"github.com/posthorn/posthorn/ingest/provider/jsonscan"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -113,7 +115,7 @@ func payload(v *jsonscan.Value) map[string]string {
 		inner = parsed
 	}
 	if inner.Kind != jsonscan.Object {
-		return map[string]string{"payload": string(inner.AppendCompact(nil))}
+		return map[string]string{"payload": compact(&inner)}
 	}
 	var m map[string]string
 	var name, value jsonscan.Value
@@ -133,11 +135,17 @@ func addMember(m map[string]string, name, value *jsonscan.Value) map[string]stri
 	case jsonscan.Null:
 		delete(m, name.Text())
 	case jsonscan.Object, jsonscan.Array:
-		m[name.Text()] = string(value.AppendCompact(nil))
+		m[name.Text()] = compact(value)
 	default:
 		m[name.Text()] = value.Text()
 	}
 	return m
+}
+
+// compact returns the JSON of a value without white space, as valid UTF-8: as it
+// would be written anyway.
+func compact(v *jsonscan.Value) string {
+	return strings.ToValidUTF8(string(v.AppendCompact(nil)), "\uFFFD")
 }
 
 // engagement reads who opened, clicked or unsubscribed.
