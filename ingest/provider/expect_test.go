@@ -1,8 +1,10 @@
 package provider
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/posthorn/posthorn/schemas"
@@ -32,4 +34,21 @@ func wantIDs(t *testing.T, got []string, want ...string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("event ids are %q, want %q", got, want)
 	}
+}
+
+// summary tells what came of each element, briefly.
+func summary(t *testing.T, p Provider, w *schemas.Webhook) string {
+	t.Helper()
+	var all []string
+	for _, d := range outcomes(t, p, w) {
+		if d.err == nil {
+			all = append(all, fmt.Sprint(d.index, " ok"))
+			continue
+		}
+		if d.err.Detail == "" {
+			t.Errorf("no detail: %v", d.err)
+		}
+		all = append(all, fmt.Sprint(d.index, " ", d.err.Reason, " ", d.err.Field))
+	}
+	return strings.Join(all, "; ")
 }

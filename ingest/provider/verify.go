@@ -195,13 +195,23 @@ const tolerance = 5 * time.Minute
 // fresh reads the time of a signature, in seconds since 1970, and refuses one that
 // is too far from now: whoever recorded a request can't repeat it later.
 func fresh(seconds string, now time.Time) (time.Time, error) {
+	return freshSince(seconds, now, tolerance)
+}
+
+// freshSince is like fresh where the provider sends again what it signed once: the
+// time may lie further back.
+func freshSince(seconds string, now time.Time, back time.Duration) (time.Time, error) {
 	n, err := strconv.ParseInt(strings.TrimSpace(seconds), 10, 64)
 	if err != nil || n < 0 || n > 1<<40 {
 		return time.Time{}, forged("the signature's timestamp %.20q is no time in seconds", seconds)
 	}
 	at := time.Unix(n, 0)
-	if d := now.Sub(at); d > tolerance || d < -tolerance {
-		return time.Time{}, forged("the signature's timestamp is %s away from this machine's clock, more than %s: is this an old request, or a clock wrong?", d.Round(time.Second).Abs(), tolerance)
+	if d := now.Sub(at); d > back || d < -tolerance {
+		allowed := back
+		if d < 0 {
+			allowed = tolerance
+		}
+		return time.Time{}, forged("the signature's timestamp is %s away from this machine's clock, more than %s: is this an old request, or a clock wrong?", d.Round(time.Second).Abs(), allowed)
 	}
 	return at, nil
 }

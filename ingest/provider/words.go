@@ -90,3 +90,23 @@ func localTime(s string) (_ schemas.Timestamp, precisionMS int32) {
 	}
 	return 0, 0
 }
+
+// known returns what a provider says of a client or a place, unless it is that it
+// does not know.
+func known(s string) string {
+	if s = strings.TrimSpace(s); strings.EqualFold(s, "unknown") {
+		return ""
+	}
+	return s
+}
+
+// variables reads the sender's own data as payload does. Where there is none, some
+// send an empty list for the empty object.
+func variables(v *jsonscan.Value) map[string]string {
+	if v.Kind == jsonscan.Array {
+		if all := v.Elements(); !all.Next() {
+			return nil
+		}
+	}
+	return payload(v)
+}
