@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v4"
@@ -92,6 +93,10 @@ func (c *Config) Print(w io.Writer) error {
 	masked := *c
 	masked.ClickHouse.DSN = maskURL(c.ClickHouse.DSN)
 	masked.Registry.URL = maskURL(c.Registry.URL)
+	masked.Sources = slices.Clone(c.Sources)
+	for i := range masked.Sources {
+		masked.Sources[i].URL = maskURL(masked.Sources[i].URL)
+	}
 	text, err := yaml.Dump(masked)
 	if err != nil {
 		return fmt.Errorf("printing configuration: %w", err)

@@ -105,7 +105,7 @@ func TestPrintMasksSecretsAndReadsBack(t *testing.T) {
 	c := Default()
 	c.RecipientSecret = Secret{Inline: "topsecret-recipient"}
 	c.ClickHouse.DSN = "clickhouse://u:topsecret@h:9000/db?password=topsecret&dial_timeout=1s"
-	c.Sources = []Source{{Name: "a", Provider: "mailjet", Account: "a", Username: "u", Password: Secret{Inline: "topsecret"}}}
+	c.Sources = []Source{{Name: "a", Provider: "mailjet", Account: "a", Username: "u", Password: Secret{Inline: "topsecret"}, URL: "https://u:topsecret@h/v1/webhooks/a"}}
 	c.Endpoints = []Endpoint{{Name: "e", URL: "https://x", Secret: Secret{Env: "E"}}}
 	var out strings.Builder
 	if err := c.Print(&out); err != nil {
