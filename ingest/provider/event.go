@@ -69,15 +69,10 @@ func (d *decoder) event(index int) *schemas.Event {
 }
 
 // emit completes an event and hands it on; id are the parts of its identity, which
-// are frozen: see fingerprint. An event that names neither recipient nor message
-// is refused.
+// are frozen: see fingerprint.
 func (d *decoder) emit(ev *schemas.Event, id ...string) {
 	ev.Recipient = strings.TrimSpace(ev.Recipient)
 	ev.RecipientDomain = domainOf(ev.Recipient)
-	if ev.Recipient == "" && ev.MessageID == "" {
-		d.refuse(int(ev.RawRef.Index), &Error{Reason: ReasonMissingField, Field: "recipient", Detail: "neither recipient nor message is known"})
-		return
-	}
 	if ev.CampaignID == "" {
 		ev.CampaignID = ev.CampaignName
 	}

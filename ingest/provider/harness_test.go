@@ -17,14 +17,18 @@ func hook(p Provider, contentType, body string) *schemas.Webhook {
 	}
 }
 
-// outcomes are what Decode yields, in order.
+// outcomes are what Decode yields, in order; what can't be placed is refused.
 func outcomes(t testing.TB, p Provider, w *schemas.Webhook) (all []decoded) {
 	t.Helper()
 	p.Decode(w, func(i int, ev *schemas.Event, err error) {
 		d := decoded{index: i}
-		switch {
-		case (ev == nil) == (err == nil):
+		if (ev == nil) == (err == nil) {
 			t.Fatalf("%s: yielded event %v and error %v", w.Body, ev, err)
+		}
+		if err == nil {
+			err = Placeable(ev)
+		}
+		switch {
 		case err != nil:
 			if !errors.As(err, &d.err) {
 				t.Fatalf("%s: error is a %T", w.Body, err)
@@ -33,6 +37,18 @@ func outcomes(t testing.TB, p Provider, w *schemas.Webhook) (all []decoded) {
 			d.event = *ev
 		}
 		all = append(all, d)
+	})
+	return all
+}
+
+// unplaced are the events of a body, whether or not they can be placed.
+func unplaced(t testing.TB, p Provider, body string) (all []schemas.Event) {
+	t.Helper()
+	p.Decode(hook(p, "", body), func(i int, ev *schemas.Event, err error) {
+		if err != nil {
+			t.Fatalf("%s: element %d: %v", body, i, err)
+		}
+		all = append(all, *ev)
 	})
 	return all
 }

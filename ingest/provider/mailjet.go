@@ -119,9 +119,6 @@ func (d *mailjetDecoder) decode(w *schemas.Webhook, index int, f *mailjetFields)
 		ev.Recipient = ""
 	}
 	ev.RecipientDomain = domainOf(ev.Recipient)
-	if ev.Recipient == "" && ev.MessageID == "" {
-		return &Error{Reason: ReasonMissingField, Field: "email", Detail: "neither recipient nor message is known"}
-	}
 	if ev.CampaignID == "" {
 		ev.CampaignID = ev.CampaignName
 	}

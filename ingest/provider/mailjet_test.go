@@ -2,7 +2,6 @@ package provider
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,24 +21,9 @@ type decoded struct {
 	err   *Error
 }
 
-func decode(t testing.TB, body string) (all []decoded) {
+func decode(t testing.TB, body string) []decoded {
 	t.Helper()
-	w := &schemas.Webhook{ID: schemas.ID{7}, Tenant: "acme", Account: "shop", Source: "mailjet-1", Provider: "mailjet", ReceivedAt: received, Body: []byte(body)}
-	Mailjet{}.Decode(w, func(i int, ev *schemas.Event, err error) {
-		d := decoded{index: i}
-		switch {
-		case (ev == nil) == (err == nil):
-			t.Fatalf("%s: yielded event %v and error %v", body, ev, err)
-		case err != nil:
-			if !errors.As(err, &d.err) {
-				t.Fatalf("%s: error is a %T", body, err)
-			}
-		default:
-			d.event = *ev
-		}
-		all = append(all, d)
-	})
-	return all
+	return outcomes(t, Mailjet{}, hook(Mailjet{}, "", body))
 }
 
 func one(t testing.TB, body string) schemas.Event {
@@ -224,7 +208,7 @@ func TestMailjetRefusals(t *testing.T) {
 		{`[]`, ""},
 		{`{}`, "0 missing_field event"},
 		{`[` + good + `,7,` + good + `,null,[],{"event":7},{"event":null},{"event":""},{"event":"open","time":1}]`,
-			"0 ok; 1 not_an_event ; 2 ok; 3 not_an_event ; 4 not_an_event ; 5 bad_field event; 6 missing_field event; 7 missing_field event; 8 missing_field email"},
+			"0 ok; 1 not_an_event ; 2 ok; 3 not_an_event ; 4 not_an_event ; 5 bad_field event; 6 missing_field event; 7 missing_field event; 8 missing_field recipient"},
 		{"\ufeff" + good, "0 ok"},
 	} {
 		var got []string

@@ -60,6 +60,15 @@ func ByName(name string) (Provider, bool) {
 // Names lists the providers in alphabetical order.
 func Names() []string { return slices.Sorted(maps.Keys(providers)) }
 
+// Placeable returns an *Error if the event names neither a recipient nor a message:
+// a decoder gives all that a body says, but such an event belongs nowhere.
+func Placeable(ev *schemas.Event) error {
+	if ev.Recipient == "" && ev.MessageID == "" {
+		return &Error{Reason: ReasonMissingField, Field: "recipient", Detail: "neither recipient nor message is known"}
+	}
+	return nil
+}
+
 // Error says why a body, or one element of it, was refused.
 type Error struct {
 	Reason string // short code, as in Rejection

@@ -83,16 +83,13 @@ func (d *sendgridDecoder) element(w *schemas.Webhook, index int, members jsonsca
 	yield(index, &d.event, nil)
 }
 
-// refusal returns why the fields are no event, or nil. Notices about the account
-// name neither recipient nor message.
+// refusal returns why the fields are no event, or nil.
 func (f *sendgridFields) refusal() *Error {
 	switch {
 	case f.event.Kind <= jsonscan.Null || f.event.Kind == jsonscan.String && len(bytes.TrimSpace(f.event.Raw)) == 0:
 		return &Error{Reason: ReasonMissingField, Field: "event", Detail: "no type of event"}
 	case f.event.Kind != jsonscan.String:
 		return &Error{Reason: ReasonBadField, Field: "event", Detail: "the type of event is not a string"}
-	case strings.TrimSpace(text(&f.email)) == "" && f.message() == "":
-		return &Error{Reason: ReasonMissingField, Field: "email", Detail: "neither recipient nor message is known"}
 	}
 	return nil
 }

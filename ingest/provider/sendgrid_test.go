@@ -155,7 +155,7 @@ func TestSendGridRefusals(t *testing.T) {
 		{``, "-1 bad_json "}, {`{"event":"open"`, "-1 bad_json "}, {good + good, "-1 bad_json "}, {`"open"`, "-1 not_an_event "}, {`[]`, ""}, {`{}`, "0 missing_field event"},
 		{"[" + good + "]\r\n", "0 ok"}, {"\ufeff" + good, "0 ok"},
 		{`[{"userid":"1123"},7,` + good + `,null,{"event":7,"email":"a@b"},{"event":" ","email":"a@b"},{"event":"account_status_change","type":"compliance_suspend","timestamp":1}]`,
-			"0 missing_field event; 1 not_an_event ; 2 ok; 3 not_an_event ; 4 bad_field event; 5 missing_field event; 6 missing_field email"},
+			"0 missing_field event; 1 not_an_event ; 2 ok; 3 not_an_event ; 4 bad_field event; 5 missing_field event; 6 missing_field recipient"},
 	} {
 		var got []string
 		for _, d := range outcomes(t, SendGrid{}, hook(SendGrid{}, "", c.body)) {

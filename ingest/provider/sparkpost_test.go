@@ -267,6 +267,13 @@ func TestSparkPostSamples(t *testing.T) {
 						t.Errorf("got %+v, want a missing field", d)
 					}
 				}
+				for i, ev := range unplaced(t, SparkPost{}, body) {
+					expect(t, ev, [...]schemas.Event{
+						{Type: schemas.EventTypeOpened, ProviderType: "amp_open"},
+						{Type: schemas.EventTypeOpened, ProviderType: "amp_initial_open", First: true},
+						{Type: schemas.EventTypeClicked, ProviderType: "amp_click"},
+					}[i])
+				}
 			case len(all) != 1 || all[0].err != nil || want[file] == nil:
 				t.Errorf("got %+v", all)
 			default:

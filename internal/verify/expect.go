@@ -89,6 +89,9 @@ func (v *verifier) expectBody(w *schemas.Webhook, at place, arrived schemas.Time
 		if failed != nil || (only >= 0 && index >= 0 && int32(index) != only) {
 			return
 		}
+		if err == nil {
+			err = provider.Placeable(ev)
+		}
 		var refused *provider.Error
 		switch {
 		case errors.As(err, &refused):

@@ -67,13 +67,15 @@ func (t *task) normalize(ctx stream.Context, hook *schemas.Webhook, at place) er
 			return
 		}
 		found = true
-		switch {
-		case err != nil:
-			out.reject(index, err)
-		default:
-			complete(ev, at, ids)
-			out.event(ev)
+		if err == nil {
+			err = provider.Placeable(ev)
 		}
+		if err != nil {
+			out.reject(index, err)
+			return
+		}
+		complete(ev, at, ids)
+		out.event(ev)
 	})
 	if !found {
 		out.reject(int(at.only), &provider.Error{Reason: ReasonBadReplay, Detail: "the body has no element of this index"})
