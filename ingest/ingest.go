@@ -3,9 +3,11 @@
 // size, and does not look into the body: a webhook that nobody can read today
 // is still kept, and readable tomorrow.
 //
-// What can't be made durable is refused with 503 at once or within the
-// producer's delivery timeout, and the provider sends it again. A refused
-// webhook may have been written all the same; events are deduplicated later.
+// While Kafka does not take webhooks they go into a spool on disk, where there is
+// one, and into Kafka later. What can't be made durable is refused with 503 at
+// once or within the producer's delivery timeout, and the provider sends it again.
+// A refused webhook may have been written all the same, and one of the spool
+// twice; events are deduplicated later.
 package ingest
 
 import (
@@ -23,6 +25,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/posthorn/posthorn/ingest/provider"
+	"github.com/posthorn/posthorn/ingest/spool"
 	"github.com/posthorn/posthorn/internal/publicnet"
 	"github.com/posthorn/posthorn/internal/telemetry"
 	"github.com/posthorn/posthorn/schemas"
@@ -58,6 +61,13 @@ type Config struct {
 	ByteBudget int64  // bytes of all webhooks not yet durable; default 64 MiB
 	MaxPending int64  // requests at once; default 4096
 
+	// Spool, where set, keeps webhooks while Kafka does not take them. Serve drains
+	// it; whoever opened it closes it, after Serve.
+	Spool *spool.Spool
+	// SpoolAfter is how long a webhook waits for Kafka before it goes to the
+	// Spool; default 2 s.
+	SpoolAfter time.Duration
+
 	// AckTimeout bounds the wait for Kafka, should the producer not keep to its
 	// own delivery timeout; default 12 s.
 	AckTimeout time.Duration
@@ -90,6 +100,9 @@ type Gateway struct {
 	kafka   *kafkaHealth
 	tokens  *tokens
 	metrics *metrics
+	spool   *spool.Spool // nil: none
+	// patience is how long a webhook waits for Kafka at first.
+	patience time.Duration
 }
 
 // source is a Source with what is prepared for it.
@@ -113,6 +126,7 @@ func New(cfg Config) (*Gateway, error) {
 	orDefault(&cfg.ByteBudget, 64<<20)
 	orDefault(&cfg.MaxPending, 4096)
 	orDefault(&cfg.AckTimeout, 12*time.Second)
+	orDefault(&cfg.SpoolAfter, 2*time.Second)
 	orDefault(&cfg.ReadTimeout, 30*time.Second)
 	orDefault(&cfg.DrainTimeout, 15*time.Second)
 	if cfg.ByteBudget < cfg.MaxBody+envelope {
@@ -132,15 +146,23 @@ func New(cfg Config) (*Gateway, error) {
 		buffers: &buffers{},
 		tokens:  newTokens(rememberedTokens),
 		health:  cfg.Health,
+		spool:   cfg.Spool,
+
+		patience: cfg.AckTimeout,
 	}
 	g.kafka = newKafkaHealth(cfg.Producer, cfg.Logger)
 	g.metrics = newMetrics(cfg.Registerer, g.budget, g.pending)
+	if g.spool != nil {
+		g.patience = min(cfg.SpoolAfter, cfg.AckTimeout)
+		g.kafka.canary = func() bool { return !g.spool.Empty() }
+		g.metrics.watchSpool(cfg.Registerer, g.spool)
+	}
 	for _, s := range cfg.Sources {
 		if err := g.addSource(s); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
-	g.health.Register("gateway", g.kafka.check)
+	g.health.Register("gateway", g.check)
 	return g, nil
 }
 

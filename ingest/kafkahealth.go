@@ -29,9 +29,13 @@ const (
 	kafkaFailing
 )
 
-// kafkaHealth knows whether webhooks can be stored.
+// kafkaHealth knows whether Kafka takes webhooks.
 type kafkaHealth struct {
 	producer Producer
+	// canary, where set, tells whether there is something in the spool that is
+	// tried all the time: while there is, only a webhook that Kafka took shows
+	// that it takes them again. A broker that answers may still refuse.
+	canary   func() bool
 	log      *slog.Logger
 	lastGood atomic.Int64 // Unix ns of the last webhook stored
 	draining atomic.Bool
@@ -44,6 +48,9 @@ type kafkaHealth struct {
 func newKafkaHealth(p Producer, log *slog.Logger) *kafkaHealth {
 	return &kafkaHealth{producer: p, log: log, err: errors.New("the broker has not been asked yet")}
 }
+
+// failing tells whether Kafka is known not to take webhooks.
+func (h *kafkaHealth) failing() bool { return h.state.Load() == kafkaFailing }
 
 // check is a telemetry.Check.
 func (h *kafkaHealth) check() (ok bool, detail string) {
@@ -82,9 +89,9 @@ func (h *kafkaHealth) set(err error) {
 	}
 	switch was := h.state.Swap(state); {
 	case state == kafkaFailing && was != kafkaFailing:
-		h.log.Error("webhooks can't be stored", "error", err)
+		h.log.Error("Kafka does not take webhooks", "error", err)
 	case state == kafkaGood && was == kafkaFailing:
-		h.log.Info("webhooks can be stored again")
+		h.log.Info("Kafka takes webhooks again")
 	}
 }
 
@@ -98,7 +105,9 @@ func (h *kafkaHealth) watch(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			h.set(err)
+			if err != nil || !h.failing() || h.canary == nil || !h.canary() {
+				h.set(err)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -23,6 +23,8 @@ type metrics struct {
 	bytes      prometheus.Counter
 	duration   prometheus.Histogram
 	produce    prometheus.Histogram
+
+	spoolFailed *prometheus.CounterVec // nil without a spool
 }
 
 func newMetrics(reg prometheus.Registerer, bytes, pending *budget) *metrics {

@@ -16,7 +16,7 @@ const maxHeaderBytes = 32 << 10
 
 // Run serves the gateway on its address until ctx ends, and then drains: it
 // reports to be unready, stops accepting, finishes the requests in flight,
-// waits until the producer is empty, and returns nil. What is not finished
+// waits until spool and producer are empty, and returns nil. What is not finished
 // after the drain timeout is an error.
 func (g *Gateway) Run(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", g.cfg.Listen)
@@ -46,6 +46,12 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	wg.Go(func() { g.kafka.watch(watching) })
 	defer wg.Wait()
 	defer stopWatching()
+	// Not ctx: draining goes on while requests are finished.
+	spooling, stopSpooling := context.WithCancel(context.Background())
+	defer stopSpooling()
+	if g.spool != nil {
+		wg.Go(func() { g.spool.Drain(spooling, g.resend) })
+	}
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -70,6 +76,16 @@ func (g *Gateway) drain(server *http.Server) error {
 	var errs []error
 	if err := server.Shutdown(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("gateway: finishing requests: %w", err), server.Close())
+	}
+	if g.spool != nil {
+		g.emptySpool(ctx)
+		if left := g.spool.Stats().Records; left > 0 {
+			g.cfg.Logger.Info("webhooks stay in the spool until the next start", "webhooks", left)
+		}
+		if g.kafka.failing() {
+			// What the producer still has is in the spool too, or was refused.
+			return errors.Join(errs...)
+		}
 	}
 	if err := g.cfg.Producer.Flush(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("gateway: flushing the producer: %w", err))

@@ -100,7 +100,7 @@ func answer(w http.ResponseWriter, id schemas.ID) {
 
 var jsonType = []string{"application/json"}
 
-// accept takes one webhook and returns once Kafka has it, or says why not.
+// accept takes one webhook and returns once it is durable, or says why not.
 func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (schemas.ID, *problem) {
 	if src.Disabled {
 		return schemas.ID{}, &problem{status: http.StatusGone, slug: "disabled", title: "Source is disabled",
@@ -191,40 +191,39 @@ func kept(h http.Header) map[string]string {
 	return m
 }
 
-// store produces the webhook and waits until it is durable. It takes over held
-// bytes of the budget, which come back when the producer lets go of the record:
-// that may be after the caller was told to send again.
+// store produces the webhook and waits until it is durable, in Kafka or in the
+// spool. It takes over held bytes of the budget, which come back when the producer
+// lets go of the record: that may be after the caller was answered.
 func (g *Gateway) store(hook *schemas.Webhook, held int64) *problem {
 	value := g.buffers.get(len(hook.Body) + envelope)
 	*value = g.cfg.Serde.Append(*value, schemas.TopicWebhooks, hook)
+	if g.spool != nil && g.kafka.failing() && g.keep(*value) {
+		g.buffers.put(value)
+		g.budget.give(held)
+		return nil
+	}
 	done := make(chan error, 1)
 	start := time.Now()
 	// The request's context is not passed on: records of one batch share their
 	// fate, and one caller that hangs up must not fail the others.
 	g.cfg.Producer.Produce(context.Background(), &kgo.Record{Topic: schemas.TopicWebhooks, Value: *value}, func(_ *kgo.Record, err error) {
 		g.budget.give(held)
-		if err == nil {
-			// Only now does nothing refer to it: a failed record may still be
-			// on its way out.
-			g.buffers.put(value)
-		}
 		g.kafka.result(err)
 		done <- err
 	})
-	timeout := time.NewTimer(g.cfg.AckTimeout)
+	timeout := time.NewTimer(g.patience)
 	defer timeout.Stop()
 	select {
 	case err := <-done:
 		g.metrics.produce.Observe(time.Since(start).Seconds())
 		if err == nil {
+			// Only now does nothing refer to it: a failed record may still be
+			// on its way out, and one that nobody waits for as well.
+			g.buffers.put(value)
 			return nil
 		}
-		g.metrics.failed.WithLabelValues("produce").Inc()
-		if tooLarge(err) {
-			return bodyTooLarge("Kafka takes no record of this size")
-		}
+		return g.storeElsewhere(*value, err, nil)
 	case <-timeout.C:
-		g.metrics.failed.WithLabelValues("timeout").Inc()
+		return g.storeElsewhere(*value, errNoAnswer, done)
 	}
-	return unavailable("not-durable", "Kafka did not confirm the webhook in time")
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +15,7 @@ import (
 	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/ingest"
 	"github.com/posthorn/posthorn/ingest/provider"
+	"github.com/posthorn/posthorn/ingest/spool"
 	"github.com/posthorn/posthorn/internal/config"
 	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/kafka"
@@ -44,30 +47,54 @@ func newNode(ctx context.Context, cfg *config.Config, log *slog.Logger) (*node, 
 	return n, err
 }
 
-// gateway adds the gateway, and what is closed after it.
-func (n *node) gateway(to *actors, listener net.Listener) error {
+// gateway adds the gateway, and what is closed after it. spools tells whether it
+// has a spool where the configuration does not say.
+func (n *node) gateway(to *actors, listener net.Listener, spools bool) error {
 	sources, err := n.sources()
+	if err != nil {
+		return err
+	}
+	kept, closeSpool, err := n.spool(spools)
 	if err != nil {
 		return err
 	}
 	producer, err := kafka.NewProducer(n.kafka)
 	if err != nil {
-		return err
+		return errors.Join(err, closeSpool())
 	}
 	g, err := ingest.New(ingest.Config{
 		Sources: sources, Producer: producer, Serde: n.serde,
 		MaxBody: int64(n.cfg.Gateway.MaxBody), ByteBudget: int64(n.cfg.Gateway.ByteBudget), DrainTimeout: n.cfg.Gateway.Drain,
+		Spool:  kept,
 		Health: n.health, Registerer: n.reg, Logger: n.log,
 	})
 	if err != nil {
 		producer.Close()
-		return err
+		return errors.Join(err, closeSpool())
 	}
 	to.add("gateway", func(ctx context.Context) error {
 		defer producer.Close()
-		return g.Serve(ctx, listener)
+		return errors.Join(g.Serve(ctx, listener), closeSpool())
 	})
 	return nil
+}
+
+// spool opens the gateway's spool, nil where it has none.
+func (n *node) spool(otherwise bool) (_ *spool.Spool, closeSpool func() error, err error) {
+	cfg := n.cfg.Gateway.Spool
+	if !cfg.Enabled.Or(otherwise) {
+		return nil, func() error { return nil }, nil
+	}
+	if cfg.Dir == "" {
+		cfg.Dir = filepath.Join(n.cfg.Data, "spool")
+	}
+	s, err := spool.Open(spool.Config{
+		Dir: cfg.Dir, MaxBytes: int64(cfg.MaxSize), MinFreeBytes: int64(cfg.MinFreeDisk), Logger: n.log,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("gateway.spool: %w", err)
+	}
+	return s, s.Close, nil
 }
 
 func (n *node) sources() ([]ingest.Source, error) {

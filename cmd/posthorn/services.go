@@ -55,7 +55,7 @@ topics must exist: posthorn topics create.`,
 			if err != nil {
 				return err
 			}
-			return n.gateway(to, listener)
+			return n.gateway(to, listener, false)
 		})
 }
 

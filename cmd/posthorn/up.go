@@ -140,7 +140,7 @@ func (a *app) startUp(ctx context.Context, cfg *config.Config, log *slog.Logger,
 	if recovery != nil {
 		to.add("recovery", recovery.run)
 	}
-	if err := u.gateway(to, gateway); err != nil {
+	if err := u.gateway(to, gateway, true); err != nil {
 		return nil, err
 	}
 	if err := u.processor(to); err != nil {

@@ -72,6 +72,7 @@ type Spool struct {
 	active  *segment   // nil: the next append begins one
 	aside   int64      // bytes of files set aside
 	counts  Counts
+	full    bool  // said so
 	trouble error // why nothing is tried until retryAt
 	retryAt time.Time
 
@@ -162,6 +163,10 @@ func (s *Spool) enqueue(p *pending) error {
 		return ErrClosed
 	}
 	if s.bytes()+s.queued+headerSize+size > s.cfg.MaxBytes {
+		if !s.full {
+			s.full = true
+			s.log.Error("the spool is full", "max_bytes", s.cfg.MaxBytes)
+		}
 		return ErrFull
 	}
 	s.queued += size

@@ -80,10 +80,9 @@ func (s *Spool) attempt(batch []*pending) error {
 	}
 	err := s.paused()
 	if err == nil {
-		err = s.room(size)
-	}
-	if err == nil {
-		err = s.append(batch, size)
+		if err = s.room(size); err == nil {
+			err = s.append(batch, size)
+		}
 		s.noteAttempt(err)
 	}
 	s.mu.Lock()

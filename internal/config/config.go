@@ -81,6 +81,20 @@ type Gateway struct {
 	MaxBody    Size          `yaml:"max_body"`
 	ByteBudget Size          `yaml:"byte_budget"`
 	Drain      time.Duration `yaml:"drain"`
+	Spool      Spool         `yaml:"spool"`
+}
+
+// Spool keeps webhooks on disk while Kafka does not take them.
+type Spool struct {
+	// Enabled is auto, true or false. auto has one in the all-in-one only: where
+	// the disk goes with the process, the provider repeats more reliably.
+	Enabled Choice `yaml:"enabled"`
+	// Dir belongs to one gateway; empty: spool, below Data.
+	Dir string `yaml:"dir"`
+	// MaxSize bounds all of it.
+	MaxSize Size `yaml:"max_size"`
+	// MinFreeDisk is the space there that is left to others.
+	MinFreeDisk Size `yaml:"min_free_disk"`
 }
 
 // Processor derives facts, statistics and triggers.
@@ -212,6 +226,7 @@ func Default() *Config {
 		ClickHouse: ClickHouse{Listen: "127.0.0.1:8123", SQLListen: "127.0.0.1:8124"},
 		Gateway: Gateway{
 			Listen: "127.0.0.1:8080", MaxBody: 10 << 20, ByteBudget: 64 << 20, Drain: 15 * time.Second,
+			Spool: Spool{MaxSize: 1 << 30, MinFreeDisk: 256 << 20},
 		},
 		Processor: Processor{
 			Stages: AllStages(), CommitInterval: 100 * time.Millisecond,

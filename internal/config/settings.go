@@ -67,6 +67,10 @@ func Settings() []Setting {
 		{"gateway.drain", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.DurationVar(&c.Gateway.Drain, path, c.Gateway.Drain, "")
 		}},
+		{"gateway.spool.enabled", "", "", func(c *Config, fs *pflag.FlagSet, path string) { fs.Var(&c.Gateway.Spool.Enabled, path, "") }},
+		{"gateway.spool.dir", "", "", text(func(c *Config) *string { return &c.Gateway.Spool.Dir })},
+		{"gateway.spool.max_size", "", "", size(func(c *Config) *Size { return &c.Gateway.Spool.MaxSize })},
+		{"gateway.spool.min_free_disk", "", "", size(func(c *Config) *Size { return &c.Gateway.Spool.MinFreeDisk })},
 		{"processor.stages", "stages", "stages to run", items(func(c *Config) *[]string { return &c.Processor.Stages })},
 		{"processor.instance", "instance", "stable name of this process in the cluster", text(func(c *Config) *string { return &c.Processor.Instance })},
 		{"processor.commit_interval", "", "", func(c *Config, fs *pflag.FlagSet, path string) {

@@ -68,6 +68,9 @@ func (c *Config) Validate(needs ...Need) error {
 	if c.Gateway.ByteBudget < c.Gateway.MaxBody {
 		v.add("gateway.byte_budget", "smaller than gateway.max_body: no large body could ever be taken", "make it several times as large")
 	}
+	if s := c.Gateway.Spool; s.Enabled.Or(true) && s.MaxSize < 2*c.Gateway.MaxBody {
+		v.add("gateway.spool.max_size", "can't hold a few webhooks of gateway.max_body", "1GiB is sane; to have none set gateway.spool.enabled: false")
+	}
 	if d := c.Processor.CommitInterval; d < time.Millisecond || d > 10*time.Second {
 		v.add("processor.commit_interval", fmt.Sprintf("%s is out of range", d), "between 1ms and 10s")
 	}

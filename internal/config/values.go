@@ -50,6 +50,48 @@ func (s *Size) UnmarshalText(b []byte) error { return s.Set(string(b)) }
 // MarshalText is String, for YAML.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// Choice is true, false, or left to whoever reads it: auto.
+type Choice struct{ made, value bool }
+
+// Or returns what was chosen, or what is the default where nothing was.
+func (c Choice) Or(otherwise bool) bool {
+	if c.made {
+		return c.value
+	}
+	return otherwise
+}
+
+// Set parses text.
+func (c *Choice) Set(text string) error {
+	switch strings.TrimSpace(text) {
+	case "true":
+		*c = Choice{made: true, value: true}
+	case "false":
+		*c = Choice{made: true}
+	case "auto", "":
+		*c = Choice{}
+	default:
+		return fmt.Errorf("bad choice %q: write true, false or auto", text)
+	}
+	return nil
+}
+
+func (c Choice) String() string {
+	if !c.made {
+		return "auto"
+	}
+	return strconv.FormatBool(c.value)
+}
+
+// Type names the type in --help.
+func (c *Choice) Type() string { return "true, false or auto" }
+
+// UnmarshalText is Set, for YAML.
+func (c *Choice) UnmarshalText(b []byte) error { return c.Set(string(b)) }
+
+// MarshalText is String, for YAML.
+func (c Choice) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
 // list is a flag value that each Set replaces as a whole, so that a flag wins
 // over the environment instead of adding to it.
 type list struct{ to *[]string }
