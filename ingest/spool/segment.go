@@ -194,8 +194,25 @@ func (s *Spool) refuse(seg *segment, record int, payload []byte) error {
 	return nil
 }
 
-func (s *Spool) syncDir() error {
-	dir, err := s.fs.OpenDir(s.cfg.Dir)
+// makeDir makes a directory that outlives a crash, with those above it.
+func (s *Spool) makeDir(dir string) error {
+	if _, err := s.fs.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(dir)
+	if err := s.makeDir(above); err != nil {
+		return err
+	}
+	if err := s.fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return s.sync(above)
+}
+
+func (s *Spool) syncDir() error { return s.sync(s.cfg.Dir) }
+
+func (s *Spool) sync(path string) error {
+	dir, err := s.fs.OpenDir(path)
 	if err != nil {
 		return err
 	}

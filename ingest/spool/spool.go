@@ -113,7 +113,7 @@ func Open(cfg Config) (_ *Spool, err error) {
 		cfg: cfg, fs: cfg.FS, log: cfg.Logger.With("spool", cfg.Dir),
 		wake: make(chan struct{}, 1), grown: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
-	if err := s.fs.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := s.makeDir(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("making spool: %w", err)
 	}
 	if s.lock, err = s.fs.Lock(s.path("LOCK")); err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -212,7 +213,7 @@ func (f counted) SyncData() error {
 
 func TestAppendsShareASync(t *testing.T) {
 	fs := &syncs{FS: vfs.NewMem(), hold: make(chan struct{})}
-	s := open(t, Config{Dir: "spool", FS: fs})
+	s := open(t, Config{Dir: "/spool", FS: fs})
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() { appendAll(t, s, fmt.Sprint("record ", i)) })
@@ -230,51 +231,55 @@ func TestAppendsShareASync(t *testing.T) {
 }
 
 func TestDrainGoesOnAfterFailures(t *testing.T) {
-	s := open(t, Config{SegmentBytes: 200})
-	var want []string
-	for i := range 40 {
-		want = append(want, fmt.Sprintf("record %02d", i))
-	}
-	appendAll(t, s, want...)
-	failures := 0
-	k := &sink{answer: func(r string) error {
-		if failures++; failures%7 == 0 {
-			return errors.New("not now")
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Config{SegmentBytes: 200})
+		var want []string
+		for i := range 40 {
+			want = append(want, fmt.Sprintf("record %02d", i))
 		}
-		return nil
-	}}
-	got := drained(t, s, k)
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Errorf("not each once: %q", got)
-	}
+		appendAll(t, s, want...)
+		failures := 0
+		k := &sink{answer: func(r string) error {
+			if failures++; failures%7 == 0 {
+				return errors.New("not now")
+			}
+			return nil
+		}}
+		got := drained(t, s, k)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("not each once: %q", got)
+		}
+	})
 }
 
 // TestOneRecordFirst: while the receiver fails it is not shown a window.
 func TestOneRecordFirst(t *testing.T) {
-	s := open(t, Config{})
-	appendAll(t, s, "1", "2", "3", "4", "5")
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	calls := make(chan func(error), 10)
-	go func() {
-		defer close(ended)
-		s.Drain(ctx, func(_ []byte, done func(error)) { calls <- done })
-	}()
-	for range 3 {
-		done := <-calls
-		if len(calls) != 0 {
-			t.Fatal("more than one record is on its way")
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Config{})
+		appendAll(t, s, "1", "2", "3", "4", "5")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		calls := make(chan func(error), 10)
+		go func() {
+			defer close(ended)
+			s.Drain(ctx, func(_ []byte, done func(error)) { calls <- done })
+		}()
+		for range 3 {
+			done := <-calls
+			if len(calls) != 0 {
+				t.Fatal("more than one record is on its way")
+			}
+			done(errors.New("not now"))
 		}
-		done(errors.New("not now"))
-	}
-	(<-calls)(nil)
-	for range 4 {
 		(<-calls)(nil)
-	}
-	until(t, s.Empty)
-	cancel()
-	<-ended
+		for range 4 {
+			(<-calls)(nil)
+		}
+		until(t, s.Empty)
+		cancel()
+		<-ended
+	})
 }
 
 // TestWindow: no more than a window is on its way, and Drain ends with its
