@@ -387,3 +387,32 @@ func TestProbeIsNotEnough(t *testing.T) {
 	go s.Drain(ctx, g.resend)
 	until(t, "well by a webhook", func() bool { return !g.kafka.failing() })
 }
+
+// instant is a Producer that has every record at once.
+type instant struct{ Producer }
+
+func (instant) Produce(_ context.Context, rec *kgo.Record, promise func(*kgo.Record, error)) {
+	promise(rec, nil)
+}
+
+// TestSpoolCostsNothing: with Kafka well, a webhook allocates no more for there
+// being a spool.
+func TestSpoolCostsNothing(t *testing.T) {
+	allocations := func(s *spool.Spool) float64 {
+		g := gateway(t, instant{}, func(cfg *Config) { cfg.Spool = s })
+		r := post("/v1/webhooks/open", "x")
+		w := discard{http.Header{}}
+		return testing.AllocsPerRun(2000, func() { g.ServeHTTP(w, r) })
+	}
+	without, with := allocations(nil), allocations(openSpool(t, spool.Config{}))
+	if with > without {
+		t.Errorf("%v allocations, without a spool %v", with, without)
+	}
+	t.Logf("%v allocations a request", with)
+}
+
+type discard struct{ h http.Header }
+
+func (d discard) Header() http.Header       { return d.h }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) WriteHeader(int)             {}
