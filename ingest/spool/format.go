@@ -83,15 +83,25 @@ func parse(data []byte) (c contents, err error) {
 		c.damaged, finished = headerSize, true
 		copy(m[:], data[headerSize:])
 	}
-	c.parseRecords(data, m, finished)
+	r := &reader{data: data, marker: m, patience: 64 * len(data)}
+	r.read(&c, finished)
 	return c, nil
 }
 
-// parseRecords reads what is behind the header. At the end of a segment that is
-// finished nothing can be torn.
-func (c *contents) parseRecords(data []byte, m marker, finished bool) {
-	for pos := headerSize; pos < len(data); {
-		if payload, ok := recordAt(data[pos:], m); ok {
+// reader finds the records of a segment.
+type reader struct {
+	data   []byte
+	marker marker
+	// patience is how many bytes may be summed in vain: what only looks like the
+	// beginnings of large records must not take hours.
+	patience int
+}
+
+// read reads what is behind the header. At the end of a segment that is finished
+// nothing can be torn.
+func (r *reader) read(c *contents, finished bool) {
+	for pos := headerSize; pos < len(r.data); {
+		if payload, ok := r.record(pos); ok {
 			if len(payload) > 0 {
 				c.records = append(c.records, payload)
 			} else {
@@ -100,8 +110,8 @@ func (c *contents) parseRecords(data []byte, m marker, finished bool) {
 			pos += recordHeader + len(payload)
 			continue
 		}
-		next := findRecord(data, pos+1, m)
-		if next == len(data) && !finished && torn(data[pos:], m) {
+		next := r.find(pos + 1)
+		if next == len(r.data) && !finished && torn(r.data[pos:], r.marker) {
 			c.torn = int64(next - pos)
 		} else {
 			c.damaged += int64(next - pos)
@@ -110,33 +120,37 @@ func (c *contents) parseRecords(data []byte, m marker, finished bool) {
 	}
 }
 
-// recordAt returns the record at the start of b, if it is whole.
-func recordAt(b []byte, m marker) (payload []byte, ok bool) {
-	if len(b) < recordHeader || marker(b[:4]) != m {
+// record returns the record at pos, if it is whole.
+func (r *reader) record(pos int) (payload []byte, ok bool) {
+	b := r.data[pos:]
+	if len(b) < recordHeader || marker(b[:4]) != r.marker {
 		return nil, false
 	}
 	n := binary.LittleEndian.Uint32(b[4:])
-	if uint64(n) > uint64(len(b)-recordHeader) {
+	if uint64(n) > uint64(len(b)-recordHeader) || r.patience < 0 {
 		return nil, false
 	}
 	payload = b[recordHeader : recordHeader+n : recordHeader+n]
-	return payload, checksum(b[:8], payload) == binary.LittleEndian.Uint32(b[8:])
+	if ok = checksum(b[:8], payload) == binary.LittleEndian.Uint32(b[8:]); !ok {
+		r.patience -= int(n)
+	}
+	return payload, ok
 }
 
-// findRecord returns where, from pos on, the next whole record is, or the end.
-func findRecord(data []byte, pos int, m marker) int {
-	for pos < len(data) {
-		i := bytes.Index(data[pos:], m[:])
+// find returns where, from pos on, the next whole record is, or the end.
+func (r *reader) find(pos int) int {
+	for pos < len(r.data) {
+		i := bytes.Index(r.data[pos:], r.marker[:])
 		if i < 0 {
 			break
 		}
 		pos += i
-		if _, ok := recordAt(data[pos:], m); ok {
+		if _, ok := r.record(pos); ok {
 			return pos
 		}
 		pos++
 	}
-	return len(data)
+	return len(r.data)
 }
 
 // torn tells whether the end of a segment is what a crash leaves of a record

@@ -92,6 +92,24 @@ func TestRecordInARecord(t *testing.T) {
 	}
 }
 
+// TestParseIsBounded: a segment full of what looks like large records takes no
+// hours.
+func TestParseIsBounded(t *testing.T) {
+	b := segmentOf(false)
+	for len(b) < 4<<20 {
+		b = append(b, testMarker[:]...)
+		b = binary.LittleEndian.AppendUint32(b, 2<<20)
+	}
+	start := time.Now()
+	c, err := parse(b)
+	if err != nil || len(c.records) != 0 || c.damaged != int64(len(b)-headerSize) {
+		t.Errorf("%d damaged of %d, %v", c.damaged, len(b), err)
+	}
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("took %s", d)
+	}
+}
+
 // FuzzParse: every byte is accounted for, every record is one that was framed
 // with its checksum, and a segment of them reads the same.
 func FuzzParse(f *testing.F) {
