@@ -82,7 +82,7 @@ func (g *Gateway) drain(server *http.Server) error {
 		if left := g.spool.Stats().Records; left > 0 {
 			g.cfg.Logger.Info("webhooks stay in the spool until the next start", "webhooks", left)
 		}
-		if g.kafka.failing() {
+		if g.kafka.failing() || ctx.Err() != nil {
 			// What the producer still has is in the spool too, or was refused.
 			return errors.Join(errs...)
 		}

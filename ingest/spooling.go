@@ -13,7 +13,7 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-var errNoAnswer = errors.New("Kafka does not answer in time")
+var errNoAnswer = errors.New("no answer from Kafka in time")
 
 // storeElsewhere is what remains when Kafka has failed a webhook, or has not
 // answered: the spool, and if that can't either, a little more patience. done,

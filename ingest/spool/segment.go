@@ -163,7 +163,7 @@ func (s *Spool) finish(seg *segment) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.full = false
+	s.full, s.saidFull = false, false
 	s.sealed = slices.DeleteFunc(s.sealed, func(other *segment) bool { return other == seg })
 	if seg.damaged > 0 && err == nil {
 		s.aside += seg.size

@@ -10,7 +10,7 @@
 // renamed to .damaged once its readable records are sent, and a record that the
 // receiver will never take goes into a .refused file of its own, a segment like
 // any other. Both count towards the bound until somebody removes them, or renames
-// them to .spool for the next start to send again.
+// them to .spool to be sent again; the next Open takes notice of it.
 package spool
 
 import (
@@ -72,9 +72,10 @@ type Spool struct {
 	active  *segment   // nil: the next append begins one
 	aside   int64      // bytes of files set aside
 	counts  Counts
-	full    bool  // said so
 	trouble error // why nothing is tried until retryAt
 	retryAt time.Time
+	// full tells that the last record had no room, saidFull that the log knows.
+	full, saidFull bool
 
 	writer writer
 }
@@ -163,12 +164,14 @@ func (s *Spool) enqueue(p *pending) error {
 		return ErrClosed
 	}
 	if s.bytes()+s.queued+headerSize+size > s.cfg.MaxBytes {
-		if !s.full {
-			s.full = true
+		s.full = true
+		if !s.saidFull {
+			s.saidFull = true
 			s.log.Error("the spool is full", "max_bytes", s.cfg.MaxBytes)
 		}
 		return ErrFull
 	}
+	s.full = false
 	s.queued += size
 	s.queue = append(s.queue, p)
 	return nil
@@ -189,7 +192,7 @@ func (s *Spool) bytes() int64 {
 // Err tells why an append would fail now, as far as that is known.
 func (s *Spool) Err() error {
 	s.mu.Lock()
-	closed, full := s.closed, s.bytes()+s.queued+headerSize+recordHeader >= s.cfg.MaxBytes
+	closed, full := s.closed, s.full
 	s.mu.Unlock()
 	switch {
 	case closed:

@@ -41,7 +41,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	c.Log.Level = "loud"
 	c.Kafka.Partitions = 0
 	c.Kafka.Brokers = []string{"nohost"}
-	c.Gateway.ByteBudget = 1
+	c.Gateway.ByteBudget, c.Gateway.Spool.MaxSize = 1, 1<<20
 	c.ClickHouse.DSN = "not a dsn with topsecret"
 	c.Processor.Stages = []string{"normalise"}
 	c.Processor.MessageHorizon, c.Processor.WindowRetention = time.Hour, 7*time.Minute
@@ -57,7 +57,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	}
 	found := problems(c.Validate())
 	for _, field := range []string{
-		"tenant", "log.level", "kafka.partitions", "kafka.brokers[0]", "gateway.byte_budget", "clickhouse.dsn",
+		"tenant", "log.level", "kafka.partitions", "kafka.brokers[0]", "gateway.byte_budget", "gateway.spool.max_size", "clickhouse.dsn",
 		"processor.stages[0]", "processor.message_horizon", "processor.window_retention", "recipient_secret", "sources[0]", "sources[1].name", "sources[1].provider",
 		"endpoints[0].url", "endpoints[0].secret", "endpoints[1].name", "endpoints[1].url", "endpoints[1].secret", "endpoints[2].secret",
 	} {
@@ -117,6 +117,21 @@ func TestSecretForms(t *testing.T) {
 		if got != c.want || (err != nil) != c.wantErr {
 			t.Errorf("%s: %q, %v", c.s, got, err)
 		}
+	}
+}
+
+func TestChoices(t *testing.T) {
+	for text, want := range map[string][2]bool{"true": {true, true}, "false": {false, false}, "auto": {false, true}, "": {false, true}} {
+		var c, back Choice
+		if err := c.Set(text); err != nil || c.Or(false) != want[0] || c.Or(true) != want[1] {
+			t.Errorf("%q: %v, %v", text, c, err)
+		}
+		if err := back.Set(c.String()); err != nil || back != c {
+			t.Errorf("%q back: %v, %v", c, back, err)
+		}
+	}
+	if err := new(Choice).Set("yes"); err == nil {
+		t.Error("yes is taken")
 	}
 }
 
