@@ -390,6 +390,46 @@ func (instant) Produce(_ context.Context, rec *kgo.Record, promise func(*kgo.Rec
 	promise(rec, nil)
 }
 
+// TestLiveBesideDraining: live webhooks do not wait for what is drained.
+func TestLiveBesideDraining(t *testing.T) {
+	const waiting = 20_000
+	c := cluster(t)
+	s := openSpool(t, spool.Config{})
+	g := gateway(t, producer(t, c), func(cfg *Config) { cfg.Spool, cfg.SpoolAfter = s, time.Minute })
+	g.kafka.set(errors.New("away"))
+	var wg sync.WaitGroup
+	body := strings.Repeat("x", 2000)
+	for range 64 {
+		wg.Go(func() {
+			for range waiting / 64 {
+				if w := answerOf(g, post("/v1/webhooks/open", body)); w.Code != 200 {
+					t.Errorf("status %d", w.Code)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	g.kafka.set(nil)
+	appended := s.Stats().Appended
+	base, _, _ := serve(t, g)
+	start := time.Now()
+	var took []time.Duration
+	for !s.Empty() {
+		began := time.Now()
+		post200(t, base, "live")
+		took = append(took, time.Since(began))
+	}
+	drained := time.Since(start)
+	slices.Sort(took)
+	t.Logf("%d drained in %s; beside it %d live ones, p50 %s, p99 %s", appended, drained, len(took), took[len(took)/2], took[len(took)*99/100])
+	if st := s.Stats(); st.Appended != appended || st.Drained != appended {
+		t.Errorf("%+v", st)
+	}
+	if median := took[len(took)/2]; median > drained/5 {
+		t.Errorf("a live webhook waits %s, all the draining took %s", median, drained)
+	}
+}
+
 // TestSpoolCostsNothing: with Kafka well, a webhook allocates no more for there
 // being a spool.
 func TestSpoolCostsNothing(t *testing.T) {
