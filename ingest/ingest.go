@@ -99,6 +99,8 @@ type Gateway struct {
 	health  *telemetry.Health
 	kafka   *kafkaHealth
 	tokens  *tokens
+	bearers []bearer
+	uploads *uploads
 	metrics *metrics
 	spool   *spool.Spool // nil: none
 	// patience is how long a webhook waits for Kafka at first.
@@ -145,6 +147,7 @@ func New(cfg Config) (*Gateway, error) {
 		pending: newBudget(cfg.MaxPending),
 		buffers: &buffers{},
 		tokens:  newTokens(rememberedTokens),
+		uploads: newUploads(),
 		health:  cfg.Health,
 		spool:   cfg.Spool,
 
@@ -188,7 +191,7 @@ func (g *Gateway) addSource(s Source) error {
 		return fmt.Errorf("source %q: %w", s.Name, err)
 	}
 	g.sources[s.Name] = &source{Source: s, verifier: v, handshakes: publicnet.ClientOr(s.Credentials.Client, handshakeTimeout), requests: g.metrics.requestsOf(s.Name)}
-	return nil
+	return g.addBearers(g.sources[s.Name])
 }
 
 // ServeHTTP serves the gateway's paths.
@@ -198,6 +201,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.health.Live(w, r)
 	case "/readyz":
 		g.health.ServeReady(w, r)
+	case eventsPath:
+		g.serveEvents(w, r)
 	default:
 		g.serveWebhook(w, r)
 	}

@@ -11,7 +11,8 @@ import (
 // countedCodes are the answers that a known source can get.
 var countedCodes = [...]int{
 	http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed,
-	http.StatusNotAcceptable, http.StatusConflict, http.StatusGone,
+	http.StatusNotAcceptable, http.StatusRequestTimeout, http.StatusConflict, http.StatusGone,
+	http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
 	http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusServiceUnavailable,
 }
 

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,6 +18,8 @@ type problem struct {
 	challenge  string        // for 401
 	retryAfter time.Duration // for 503
 	hangUp     bool          // what remains of the request is not read
+	accept     string        // encodings, for 415
+	members    map[string]any
 }
 
 func (p *problem) write(w http.ResponseWriter, r *http.Request) {
@@ -32,19 +35,34 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) {
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
 	}
+	if p.accept != "" {
+		h.Set("Accept-Encoding", p.accept)
+	}
 	if p.hangUp {
 		h.Set("Connection", "close")
 	}
 	w.WriteHeader(p.status)
 	// A caller that is gone can't be told.
-	_ = json.NewEncoder(w).Encode(struct {
-		Type     string `json:"type"`
-		Title    string `json:"title"`
-		Status   int    `json:"status"`
-		Detail   string `json:"detail"`
-		Instance string `json:"instance"`
-	}{"urn:posthorn:problem:" + p.slug, p.title, p.status, p.detail, r.URL.Path})
+	_ = json.NewEncoder(w).Encode(p.body(r.URL.Path))
 }
+
+// body is the problem as JSON: its own members, and what more it tells.
+func (p *problem) body(instance string) any {
+	if p.members == nil {
+		return struct {
+			Type     string `json:"type"`
+			Title    string `json:"title"`
+			Status   int    `json:"status"`
+			Detail   string `json:"detail"`
+			Instance string `json:"instance"`
+		}{problemType + p.slug, p.title, p.status, p.detail, instance}
+	}
+	all := maps.Clone(p.members)
+	all["type"], all["title"], all["status"], all["detail"], all["instance"] = problemType+p.slug, p.title, p.status, p.detail, instance
+	return all
+}
+
+const problemType = "urn:posthorn:problem:"
 
 // retryAfter is what a caller is told to wait. Mailjet tries again after 30 s
 // whatever it is told.

@@ -31,6 +31,7 @@ var keptHeaders = [...]struct{ canonical, stored string }{
 	// The sender's id of a webhook, which its body lacks.
 	{"Webhook-Id", "webhook-id"},
 	{"Svix-Id", "svix-id"},
+	{"Idempotency-Key", provider.HeaderIdempotencyKey},
 }
 
 func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {

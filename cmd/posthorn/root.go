@@ -100,6 +100,9 @@ func takeSecrets(to, from *config.Config) {
 			if t := &to.Sources[i]; t.Name == s.Name && t.Password.IsZero() {
 				t.Username, t.Password = s.Username, s.Password
 			}
+			if t := &to.Sources[i]; t.Name == s.Name && t.Key.IsZero() {
+				t.Key = s.Key
+			}
 		}
 	}
 }

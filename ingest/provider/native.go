@@ -16,17 +16,14 @@ import (
 // others by its own id, else by webhookID and its place in the body, else by what it
 // says.
 func (d *decoder) decodeNative(index int, o jsonscan.Value, webhookID string) {
+	d.decodeNativeAt(index, strconv.Itoa(index), o, webhookID)
+}
+
+// decodeNativeAt is decodeNative where an element's place within what has webhookID
+// is another one than its index in the body.
+func (d *decoder) decodeNativeAt(index int, place string, o jsonscan.Value, webhookID string) {
 	var f nativeFields
-	f.read(o, false)
-	id := f.values[fieldID]
-	if data := lookup(o, "data"); data.Kind == jsonscan.Object {
-		// The id of an envelope is the event's, that of data the message's.
-		f.values[fieldID], f.ranks[fieldID] = jsonscan.Value{}, 0
-		f.read(data, true)
-		if f.ranks[fieldEventID] == 0 {
-			f.values[fieldEventID] = id
-		}
-	}
+	f.readEvent(o)
 	ev := d.event(index)
 	name := strings.TrimSpace(f.text(fieldType))
 	if name == "" {
@@ -45,7 +42,7 @@ func (d *decoder) decodeNative(index int, o jsonscan.Value, webhookID string) {
 		d.emit(ev, "event", ev.ProviderEventID, name)
 	case webhookID != "":
 		ev.ProviderEventID = webhookID
-		d.emit(ev, "webhook", webhookID, strconv.Itoa(index))
+		d.emit(ev, "webhook", webhookID, place)
 	default:
 		d.emit(ev, "fields", name, ev.MessageID, ev.Recipient, text(at), f.text(fieldURL), f.text(fieldIP), f.text(fieldUserAgent), f.text(fieldAttempt))
 	}

@@ -118,6 +118,22 @@ var nativeSlots = func() map[string]nativeSlot {
 type nativeFields struct {
 	values [nativeFieldCount]jsonscan.Value
 	ranks  [nativeFieldCount]uint8
+	// unknown, where set, is called for members that no field reads.
+	unknown func(name, value jsonscan.Value)
+}
+
+// readEvent takes in an event, or the envelope of one.
+func (f *nativeFields) readEvent(o jsonscan.Value) {
+	f.read(o, false)
+	id := f.values[fieldID]
+	if data := lookup(o, "data"); data.Kind == jsonscan.Object {
+		// The id of an envelope is the event's, that of data the message's.
+		f.values[fieldID], f.ranks[fieldID] = jsonscan.Value{}, 0
+		f.read(data, true)
+		if f.ranks[fieldEventID] == 0 {
+			f.values[fieldEventID] = id
+		}
+	}
 }
 
 // read takes in the members of an object. A value that says nothing leaves its place
@@ -129,6 +145,9 @@ func (f *nativeFields) read(o jsonscan.Value, lower bool) {
 	before := f.ranks
 	for all := o.Members(); all.Next(&name, &value); {
 		slot, known := nativeSlots[string(foldName(buf[:0], &name))]
+		if !known && f.unknown != nil {
+			f.unknown(name, value)
+		}
 		if !known || value.Kind <= jsonscan.Null || value.Kind == jsonscan.String && len(value.Raw) == 0 {
 			continue
 		}

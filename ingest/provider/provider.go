@@ -41,7 +41,7 @@ type Provider interface {
 }
 
 // providers are all that there are, by name.
-var providers = byName(Brevo{}, JSON{}, Mailgun{}, Mailjet{}, Mandrill{}, Postmark{}, Resend{}, SES{}, SendGrid{}, SparkPost{}, StandardWebhooks{})
+var providers = byName(Brevo{}, JSON{}, Mailgun{}, Mailjet{}, Mandrill{}, Native{}, Postmark{}, Resend{}, SES{}, SendGrid{}, SparkPost{}, StandardWebhooks{})
 
 func byName(list ...Provider) map[string]Provider {
 	m := map[string]Provider{}

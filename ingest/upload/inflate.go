@@ -36,7 +36,7 @@ type inflated struct {
 
 // inflate finds and undoes the compression.
 func inflate(in *source, o Options) (*inflated, error) {
-	b := bufio.NewReaderSize(in, bufferSize)
+	b := bufio.NewReaderSize(in, o.Buffer)
 	p := &inflated{r: b, in: in, closing: func() {}}
 	head, _ := b.Peek(len(zstdMagic))
 	var err error

@@ -52,7 +52,7 @@ func newTable(b *bufio.Reader, maxEvent int) (*table, error) {
 // separatorOf returns what separates the columns of the first row: a comma, or
 // what spreadsheets take where the comma separates decimals.
 func separatorOf(b *bufio.Reader) rune {
-	head, _ := b.Peek(bufferSize)
+	head, _ := b.Peek(b.Size())
 	line, _, _ := bytes.Cut(head, []byte("\n"))
 	best := ','
 	for _, c := range []rune{';', '\t'} {

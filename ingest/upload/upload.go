@@ -75,6 +75,8 @@ type Options struct {
 	// MaxWindow bounds the memory of zstd, in bytes; default 8 MiB, which is what
 	// RFC 9659 lets HTTP use.
 	MaxWindow uint64
+	// Buffer is how much is read at once, in bytes; default 64 KiB.
+	Buffer int
 }
 
 const (
@@ -108,12 +110,15 @@ func Open(r io.Reader, o Options) (*Reader, error) {
 	if o.MaxWindow == 0 {
 		o.MaxWindow = defaultMaxWindow
 	}
+	if o.Buffer == 0 {
+		o.Buffer = bufferSize
+	}
 	u := &Reader{in: &source{r: r}}
 	var err error
 	if u.plain, err = inflate(u.in, o); err != nil {
 		return nil, u.cause(err)
 	}
-	b := bufio.NewReaderSize(u.plain, bufferSize)
+	b := bufio.NewReaderSize(u.plain, o.Buffer)
 	if u.form, u.Unit, err = open(b, u.plain, o); err != nil {
 		u.Close()
 		return nil, u.cause(err)
@@ -143,7 +148,7 @@ func open(b *bufio.Reader, p *inflated, o Options) (form, string, error) {
 // guess tells the format by how an upload begins. Where it begins with an object,
 // it is NDJSON unless the first line is not the whole of one.
 func guess(b *bufio.Reader) Format {
-	for n := 512; ; n = min(2*n, bufferSize) {
+	for n := min(512, b.Size()); ; n = min(2*n, b.Size()) {
 		head, err := b.Peek(n)
 		if bytes.HasPrefix(head, containerMagic) {
 			return OCF
@@ -155,7 +160,7 @@ func guess(b *bufio.Reader) Format {
 			return JSON
 		case whole && text[0] == '{' && !balanced(line):
 			return JSON
-		case whole || err != nil || n == bufferSize:
+		case whole || err != nil || n == b.Size():
 			return NDJSON
 		}
 	}

@@ -151,6 +151,9 @@ func (v *validation) sources(sources []Source) {
 		seen[s.Name] = true
 		v.oneOf(at+".provider", s.Provider, provider.Names()...)
 		v.name(at+".account", s.Account)
+		if s.Provider == provider.NameNative && s.Key.IsZero() {
+			v.add(at+".key", "is missing: it is the bearer token of POST /v1/events", "make one with: openssl rand -hex 32")
+		}
 		if (s.Username == "") != s.Password.IsZero() {
 			v.add(at, "username and password belong together", "set both, or neither to take webhooks from anybody")
 		}

@@ -7,8 +7,8 @@ package normalize
 import (
 	"errors"
 	"fmt"
-	"time"
 
+	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -26,8 +26,8 @@ const (
 // The bounds of a provider's time that is believed, around received_at: one
 // outside is kept but not used.
 const (
-	maxAge    = 400 * 24 * time.Hour
-	maxFuture = time.Hour
+	maxAge    = provider.MaxEventAge
+	maxFuture = provider.MaxEventFuture
 )
 
 // Config configures the stage.
