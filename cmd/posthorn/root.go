@@ -50,7 +50,7 @@ is in effect. Commands run beside "posthorn up" find it by its data directory.`,
 			root.AddCommand(c)
 		}
 	}
-	add("run", a.upCommand(), a.ingestCommand(), a.processorCommand(), a.analyticsCommand(), a.simulateCommand(), a.demoCommand())
+	add("run", a.upCommand(), a.ingestCommand(), a.processorCommand(), a.analyticsCommand(), a.importCommand(), a.simulateCommand(), a.demoCommand())
 	add("look", a.campaignsCommand(), a.campaignCommand(), a.statusCommand(), a.tailCommand(), a.verifyCommand(), a.recipientCommand())
 	add("mend", a.topicsCommand(), a.migrateCommand(), a.replayCommand(), a.rebuildCommand(), a.rulesCommand(), a.configCommand(), a.engineCommand(), a.versionCommand())
 	return root

@@ -166,7 +166,7 @@ func FuzzTable(f *testing.F) {
 				t.Fatal(err)
 			}
 			for j, cell := range row {
-				name := strings.ToValidUTF8(strings.TrimSpace(header[j]), "\ufffd")
+				name := string([]rune(strings.TrimSpace(header[j])))
 				if len(got) < len(row) {
 					continue // empty cells, or names that differ in what is not UTF-8
 				}
