@@ -52,6 +52,7 @@ api: {listen: %q}
 sources:
   - {name: main, provider: mailjet, account: shop, username: mailjet, password: secret}
   - {name: backup, provider: mailjet, account: shop, username: mailjet, password: secret}
+  - {name: own, provider: native, key: own-sender}
 rules: [rules.yaml]
 endpoints:
   - {name: shop, url: %q, secret: %q, allow_private: true}
