@@ -67,7 +67,7 @@ func (c *NativeCheck) required(f *nativeFields) {
 	if missing(f, fieldType) {
 		c.fault(ReasonMissingField, nativeRules[fieldType].name, "is missing: %s", nativeRules[fieldType].want)
 	}
-	if missing(f, fieldRecipient) && missing(f, fieldMessageID) && missing(f, fieldID) {
+	if !f.names() {
 		c.fault(ReasonMissingField, nativeRules[fieldRecipient].name, "is missing, and message_id too: name whom or what the event is about")
 	}
 	at := f.values[fieldOccurredAt]
@@ -86,6 +86,12 @@ func (c *NativeCheck) required(f *nativeFields) {
 }
 
 func missing(f *nativeFields, field nativeField) bool { return f.values[field].Kind <= jsonscan.Null }
+
+// names tells whether an event says whom or what it is about, once it is decoded.
+func (f *nativeFields) names() bool {
+	to := texts(f.values[fieldRecipient])
+	return len(to) > 0 && bareAddress(to[0]) != "" || f.id(fieldMessageID) != "" || f.id(fieldID) != ""
+}
 
 func (c *NativeCheck) fault(reason, field, format string, args ...any) {
 	c.faults = append(c.faults, &Error{Reason: reason, Field: field, Detail: fmt.Sprintf(format, args...)})
@@ -132,14 +138,14 @@ type nativeRule struct {
 var nativeRules = [nativeFieldCount]nativeRule{
 	fieldType:            {"type", isType, "one of " + typeNames() + ", or a common name of one"},
 	fieldRecipient:       {"recipient", isOneText, "one address as text; send an event for each recipient"},
-	fieldMessageID:       {"message_id", isText, "a text or whole number"},
-	fieldID:              {"id", isText, "a text or whole number"},
-	fieldEventID:         {"event_id", isText, "a text or whole number"},
+	fieldMessageID:       {"message_id", isID, "a text or whole number"},
+	fieldID:              {"id", isID, "a text or whole number"},
+	fieldEventID:         {"event_id", isID, "a text or whole number"},
 	fieldOccurredAt:      {"occurred_at", isTime, "a time as 2026-03-01T10:00:00Z, or a number since 1970 in s, ms or µs"},
-	fieldCampaignID:      {"campaign_id", isText, "a text or whole number"},
+	fieldCampaignID:      {"campaign_id", isID, "a text or whole number"},
 	fieldCampaignName:    {"campaign_name", isText, "a text"},
-	fieldContactID:       {"contact_id", isText, "a text or whole number"},
-	fieldListID:          {"list_id", isText, "a text or whole number"},
+	fieldContactID:       {"contact_id", isID, "a text or whole number"},
+	fieldListID:          {"list_id", isID, "a text or whole number"},
 	fieldCustomID:        {"custom_id", isText, "a text"},
 	fieldMessageUUID:     {"message_uuid", isText, "a text"},
 	fieldRFCMessageID:    {"rfc_message_id", isText, "a text"},
@@ -178,6 +184,11 @@ func typeNames() string {
 }
 
 func isText(v *jsonscan.Value) bool { return v.Kind == jsonscan.String || v.Kind == jsonscan.Number }
+
+// isID takes 0 too, which says that there is none.
+func isID(v *jsonscan.Value) bool {
+	return v.Kind == jsonscan.String || v.Kind == jsonscan.Number && integer(v.Raw) != ""
+}
 
 func isType(v *jsonscan.Value) bool {
 	if v.Kind != jsonscan.String {

@@ -31,6 +31,9 @@ func TestNativeCheck(t *testing.T) {
 		{`{"type":"opened","message_id":"m","occurred_at":1}`, "occurred_at bad_field"},
 		{`{"type":"opened","message_id":"m","occurred_at":"2025-01-01T00:00:00Z"}`, "occurred_at bad_field"},
 		{`{"type":"opened","message_id":"m","occurred_at":"2026-03-01T14:00:00Z"}`, "occurred_at bad_field"},
+		{`{"type":"opened","message_id":0,"occurred_at":1772359200}`, "recipient missing_field"},
+		{`{"type":"opened","recipient":"<>","occurred_at":1772359200}`, "recipient missing_field"},
+		{`{"type":"opened","message_id":1.5,"occurred_at":1772359200}`, "message_id bad_field, recipient missing_field"},
 		{`{"type":"opend","message_id":"m","occurred_at":1772359200}`, "type bad_field"},
 		{`{"type":7,"message_id":"m","occurred_at":1772359200}`, "type bad_field"},
 		{`{"type":"opened","to":["a@example.com","b@example.com"],"occurred_at":1772359200}`, "recipient bad_field"},
@@ -90,7 +93,7 @@ func FuzzNativeCheck(f *testing.F) {
 			if d.err != nil {
 				t.Fatalf("%s is accepted, but then refused: %v", body, d.err)
 			}
-			if age := checkNow.Sub(d.event.OccurredAt.Time()); age > MaxEventAge || age < -MaxEventFuture || d.event.RecipientAmbiguous {
+			if age := checkNow.Sub(d.event.OccurredAt.Time()); age > MaxEventAge || age < -MaxEventFuture || d.event.RecipientAmbiguous || d.event.Recipient == "" && d.event.MessageID == "" {
 				t.Fatalf("%s is accepted as %+v", body, d.event)
 			}
 		}
