@@ -19,10 +19,22 @@ import (
 // empty), then environment variables, then flags (nil: none). All problems
 // are returned at once, joined.
 func Load(path string, flags *pflag.FlagSet) (*Config, error) {
+	var text []byte
+	if path != "" {
+		var err error
+		if text, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("reading configuration: %w", err)
+		}
+	}
+	return LoadText(path, text, flags)
+}
+
+// LoadText is Load of a file that has this text, or is to have it.
+func LoadText(path string, text []byte, flags *pflag.FlagSet) (*Config, error) {
 	c := Default()
 	var errs []error
 	if path != "" {
-		errs = append(errs, c.readFile(path)...)
+		errs = append(errs, c.readFile(path, text)...)
 	}
 	errs = append(errs, overlay(c, flags)...)
 	if err := errors.Join(errs...); err != nil {
@@ -36,14 +48,14 @@ func Load(path string, flags *pflag.FlagSet) (*Config, error) {
 	return c, nil
 }
 
-func (c *Config) readFile(path string) []error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return []error{fmt.Errorf("reading configuration: %w", err)}
-	}
+func (c *Config) readFile(path string, text []byte) []error {
 	errs := c.parse(path, text)
-	// Paths in a file are relative to the file, wherever the process runs.
-	dir := filepath.Dir(path)
+	// Paths in a file are relative to the file, wherever the process runs; and
+	// absolute, since the session file that they are written into lies elsewhere.
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return append(errs, fmt.Errorf("folder of the configuration: %w", err))
+	}
 	c.RecipientSecret.relativeTo(dir)
 	for i := range c.Sources {
 		for _, secret := range c.Sources[i].secrets() {

@@ -18,6 +18,22 @@ type Secret struct {
 	Env, File, Inline string
 }
 
+// ErrUnset is wrapped where a secret's environment variable is not set.
+var ErrUnset = errors.New("is not set")
+
+// ParseSecret reads a reference as String writes it: env:NAME or file:PATH.
+func ParseSecret(text string) (Secret, error) {
+	switch kind, name, _ := strings.Cut(text, ":"); {
+	case name == "":
+	case kind == "env":
+		return Secret{Env: name}, nil
+	case kind == "file":
+		return Secret{File: name}, nil
+	}
+	// The text is not repeated: it may be the secret itself.
+	return Secret{}, errors.New("write env:NAME or file:PATH, not the secret itself: what stands on a command line is kept in its history")
+}
+
 // IsZero tells whether nothing is configured.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
@@ -27,7 +43,7 @@ func (s Secret) Value() (string, error) {
 	case s.Env != "":
 		v, ok := os.LookupEnv(s.Env)
 		if !ok || v == "" {
-			return "", fmt.Errorf("environment variable %s is not set", s.Env)
+			return "", fmt.Errorf("environment variable %s %w", s.Env, ErrUnset)
 		}
 		return v, nil
 	case s.File != "":

@@ -19,7 +19,12 @@ type FieldError struct {
 	Field   string // as in the file, such as sources[0].password
 	Problem string
 	Remedy  string
+	// Cause is the error behind the problem, where there is one.
+	Cause error
 }
+
+// Unwrap returns the cause.
+func (e *FieldError) Unwrap() error { return e.Cause }
 
 func (e *FieldError) Error() string {
 	if e.Remedy == "" {
@@ -234,7 +239,7 @@ func (v *validation) secret(field string, s Secret, check func(string) string) {
 	}
 	text, err := s.Value()
 	if err != nil {
-		v.add(field, err.Error(), "set it, or write another {env: NAME} or {file: path}")
+		v.errs = append(v.errs, &FieldError{field, err.Error(), "set it, or write another {env: NAME} or {file: path}", err})
 		return
 	}
 	if check == nil {
