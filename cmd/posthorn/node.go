@@ -105,21 +105,29 @@ func (n *node) sources() ([]ingest.Source, error) {
 			return nil, fmt.Errorf("source %s: provider %q is unknown", s.Name, s.Provider)
 		}
 		source := ingest.Source{Name: s.Name, Tenant: n.cfg.Tenant, Account: s.Account, Provider: p}
-		passwords, err := s.Passwords()
-		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", s.Name, err)
-		}
-		keys, err := s.Keys()
-		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+		var err error
+		if source.Credentials, err = credentials(s); err != nil {
+			return nil, err
 		}
 		source.Disabled = s.Disabled
-		source.Credentials = provider.Credentials{
-			Username: s.Username, Passwords: passwords, Keys: keys, URL: s.URL, Header: s.Header, Topics: s.Topics,
-		}
 		sources = append(sources, source)
 	}
 	return sources, nil
+}
+
+// credentials reads what a source's requests are verified with.
+func credentials(s config.Source) (provider.Credentials, error) {
+	passwords, err := s.Passwords()
+	if err != nil {
+		return provider.Credentials{}, fmt.Errorf("source %s: %w", s.Name, err)
+	}
+	keys, err := s.Keys()
+	if err != nil {
+		return provider.Credentials{}, fmt.Errorf("source %s: %w", s.Name, err)
+	}
+	return provider.Credentials{
+		Username: s.Username, Passwords: passwords, Keys: keys, URL: s.URL, Header: s.Header, Topics: s.Topics,
+	}, nil
 }
 
 // api adds the HTTP API, with metrics and health beside it.

@@ -52,7 +52,7 @@ is in effect. Commands run beside "posthorn up" find it by its data directory.`,
 	}
 	add("run", a.upCommand(), a.ingestCommand(), a.processorCommand(), a.analyticsCommand(), a.importCommand(), a.simulateCommand(), a.demoCommand())
 	add("look", a.campaignsCommand(), a.campaignCommand(), a.statusCommand(), a.tailCommand(), a.verifyCommand(), a.recipientCommand())
-	add("mend", a.topicsCommand(), a.migrateCommand(), a.replayCommand(), a.rebuildCommand(), a.rulesCommand(), a.configCommand(), a.engineCommand(), a.versionCommand())
+	add("mend", a.sourceCommand(), a.topicsCommand(), a.migrateCommand(), a.replayCommand(), a.rebuildCommand(), a.rulesCommand(), a.configCommand(), a.engineCommand(), a.versionCommand())
 	return root
 }
 
@@ -67,11 +67,7 @@ func (a *app) load(cmd *cobra.Command, needs ...config.Need) (*config.Config, er
 
 // read loads the configuration without judging it.
 func (a *app) read(cmd *cobra.Command) (*config.Config, error) {
-	path := a.file
-	if path == "" {
-		path = os.Getenv("POSTHORN_CONFIG")
-	}
-	cfg, err := config.Load(path, cmd.Flags())
+	cfg, err := config.Load(a.configFile(), cmd.Flags())
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +83,14 @@ func (a *app) read(cmd *cobra.Command) (*config.Config, error) {
 		return left, nil
 	}
 	return cfg, nil
+}
+
+// configFile is the configuration file, or empty where there is none.
+func (a *app) configFile() string {
+	if a.file != "" {
+		return a.file
+	}
+	return os.Getenv("POSTHORN_CONFIG")
 }
 
 // takeSecrets adds the secrets that "up" leaves in no file but that its

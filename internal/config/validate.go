@@ -14,6 +14,9 @@ import (
 	"github.com/posthorn/posthorn/ingest/provider"
 )
 
+// IsName tells whether a source, an endpoint or a tenant may be called that.
+func IsName(text string) bool { return names.MatchString(text) }
+
 // FieldError says what is wrong with one field and what to do about it.
 type FieldError struct {
 	Field   string // as in the file, such as sources[0].password
@@ -199,7 +202,7 @@ func signingSecret(text string) string {
 }
 
 func (v *validation) name(field, text string) {
-	if !names.MatchString(text) {
+	if !IsName(text) {
 		v.add(field, fmt.Sprintf("%q is no name", text), "letters, digits, - _ and ., at most 63")
 	}
 }
