@@ -185,7 +185,7 @@ func (add *addition) chooseKey(way console.Way) (err error) {
 			return fmt.Errorf("--key: %s has none with --auth %s: leave it out", s.Provider, way)
 		}
 		if way == console.Basic {
-			add.secret = console.NewSecret()
+			add.secret = console.NewPassword()
 		}
 		return nil
 	case key == "-":
@@ -204,13 +204,13 @@ func (add *addition) chooseKey(way console.Way) (err error) {
 		return nil
 	case way == console.Signature && c.NewKey == nil:
 		st := setup(c, *s)
-		return fmt.Errorf("--key: is missing: %s\nIn the provider's console:\n%s\nThen put the key into a file and add the source with it, for example: --key file:%s.key", c.Key, numbered(c.Steps(console.Setup{
+		return fmt.Errorf("--key: is missing: %s\nAt the provider:\n%s\nThen put the key into a file and add the source with it, for example: --key file:%s.key", c.Key, numbered(c.Steps(console.Setup{
 			Name: s.Name, URL: st.URL, Paste: st.URL, Way: console.Signature, KeyFile: s.Name + ".key",
 		}), st.URL), s.Name)
 	case way == console.Signature || c.Signs != "":
 		add.secret = c.NewKey()
 	default:
-		add.secret = console.NewSecret()
+		add.secret = console.NewKey()
 	}
 	return nil
 }

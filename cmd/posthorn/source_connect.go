@@ -111,7 +111,7 @@ func byHand(s config.Source) error {
 		return fmt.Errorf("source %s: only Mailjet's callbacks can be set from here, and nothing is known of %q", s.Name, s.Provider)
 	}
 	st := setup(c, s)
-	return fmt.Errorf("source %s is of %s: only Mailjet's callbacks can be set from here. By hand, in the provider's console:\n%s", s.Name, s.Provider, numbered(c.Steps(st), st.Paste))
+	return fmt.Errorf("source %s is of %s: only Mailjet's callbacks can be set from here. By hand, at the provider:\n%s", s.Name, s.Provider, numbered(c.Steps(st), st.Paste))
 }
 
 // callbackURL is the source's address with its user and password, which is all

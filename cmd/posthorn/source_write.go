@@ -185,7 +185,7 @@ func (add *addition) tell(before *config.Config) {
 	} else if strings.HasPrefix(s.URL, "http:") {
 		fmt.Fprintln(w, "  (without https everybody on the way can read the secret and the webhooks)")
 	}
-	fmt.Fprintln(w, "\nIn the provider's console:")
+	fmt.Fprintln(w, "\nAt the provider:")
 	for i, step := range add.console.Steps(st) {
 		fmt.Fprintf(w, "  %d. %s\n", i+1, step)
 	}

@@ -24,7 +24,7 @@ type sourceEntry struct {
 	Password map[string]any `yaml:"password,omitempty,flow"`
 	Header   string         `yaml:"header,omitempty"`
 	Key      map[string]any `yaml:"key,omitempty,flow"`
-	Topics   []string       `yaml:"topics,omitempty"`
+	Topics   []string       `yaml:"topics,omitempty,flow"`
 }
 
 // reference is the form of a secret in a file. Text has none: it would be

@@ -105,19 +105,24 @@ func WayOf(name string, c provider.Credentials) string {
 // Has tells whether a way can be chosen.
 func (c Console) Has(w Way) bool { return slices.Contains(c.Ways, w) }
 
-// keyBytes is the length of generated secrets: 256 bits.
-const keyBytes = 32
+// Lengths of what is generated, in bytes. A password stands in a URL, of which not
+// every provider takes long ones.
+const (
+	passwordBytes = 16
+	keyBytes      = 32
+)
 
-// NewSecret makes a password or key that goes into URLs and headers as it is.
-func NewSecret() string {
-	b := make([]byte, keyBytes)
+// NewPassword makes a password that goes into a URL as it is.
+func NewPassword() string { return hex.EncodeToString(random(passwordBytes)) }
+
+// NewKey makes a key that goes into a header as it is.
+func NewKey() string { return hex.EncodeToString(random(keyBytes)) }
+
+func random(n int) []byte {
+	b := make([]byte, n)
 	_, _ = rand.Read(b) // it never fails
-	return hex.EncodeToString(b)
+	return b
 }
 
 // newWhsec makes a secret as Standard Webhooks wants it.
-func newWhsec() string {
-	b := make([]byte, keyBytes)
-	_, _ = rand.Read(b) // it never fails
-	return "whsec_" + base64.StdEncoding.EncodeToString(b)
-}
+func newWhsec() string { return "whsec_" + base64.StdEncoding.EncodeToString(random(keyBytes)) }

@@ -23,7 +23,7 @@ func credentials(t *testing.T, name string, way Way) provider.Credentials {
 	}
 	switch way {
 	case Basic:
-		creds.Username, creds.Passwords = "user", []string{NewSecret()}
+		creds.Username, creds.Passwords = "user", []string{NewPassword()}
 		return creds
 	case Header:
 		creds.Header = c.Header
@@ -40,7 +40,7 @@ func credentials(t *testing.T, name string, way Way) provider.Credentials {
 	case c.NewKey != nil:
 		creds.Keys = []string{c.NewKey()}
 	default:
-		creds.Keys = []string{NewSecret()}
+		creds.Keys = []string{NewKey()}
 	}
 	return creds
 }
@@ -199,7 +199,10 @@ func TestWayOfASource(t *testing.T) {
 }
 
 func TestGeneratedSecrets(t *testing.T) {
-	if a, b := NewSecret(), NewSecret(); len(a) != 64 || a == b {
+	if a, b := NewPassword(), NewPassword(); len(a) != 32 || a == b {
+		t.Errorf("%s, %s", a, b)
+	}
+	if a, b := NewKey(), NewKey(); len(a) != 64 || a == b {
 		t.Errorf("%s, %s", a, b)
 	}
 	if a, b := newWhsec(), newWhsec(); len(a) != len("whsec_")+44 || a == b {

@@ -27,7 +27,7 @@ var consoles = map[string]Console{
 			if s.Way == Signature {
 				return append(steps, fmt.Sprintf("The verification key shown there must be the one in %s.", s.KeyFile))
 			}
-			return append(steps, fmt.Sprintf("Copy the verification key that is shown then into a file, add \"key: {file: sendgrid.key}\" to the source %s, and restart the gateway: from then on it checks the signature beside the password.", s.Name))
+			return append(steps, fmt.Sprintf("Copy the verification key that is shown then into a file, add \"key: {file: %s.key}\" to the source, and restart the gateway: from then on it checks the signature beside the password.", s.Name))
 		},
 	},
 	"mailgun": {
@@ -82,7 +82,7 @@ var consoles = map[string]Console{
 	"mandrill": {
 		Ways: []Way{Signature, Basic}, Signs: "Mandrill signature", sample: mandrill,
 		Key:    "the key of the webhook: Settings, Webhooks, Key",
-		NewKey: NewSecret, // a placeholder: there is no key before there is a webhook
+		NewKey: NewKey, // a placeholder: there is no key before there is a webhook
 		steps: func(s Setup) []string {
 			steps := []string{
 				"Settings, Webhooks, Add a Webhook. Mandrill tests the address first: the gateway must run by then.",
@@ -132,7 +132,7 @@ var consoles = map[string]Console{
 		},
 	},
 	"json": {
-		Ways: []Way{Header, Basic}, Signs: "HMAC-SHA256", NewKey: NewSecret, Header: "X-Signature", sample: jsonEvents,
+		Ways: []Way{Header, Basic}, Signs: "HMAC-SHA256", NewKey: NewKey, Header: "X-Signature", sample: jsonEvents,
 		steps: func(s Setup) []string {
 			steps := []string{
 				"Have the sender post to the URL above: one event, an array of them, or {\"events\": [...]}.",

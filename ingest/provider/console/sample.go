@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -42,9 +41,7 @@ type builder struct {
 // NewSample makes a sample and signs it by the credentials of the source that it
 // is for.
 func (c Console) NewSample(creds provider.Credentials, now time.Time) Sample {
-	random := make([]byte, 8)
-	_, _ = rand.Read(random) // it never fails
-	b := &builder{Sample: Sample{Header: http.Header{}}, now: now.Truncate(time.Second), id: hex.EncodeToString(random), creds: creds}
+	b := &builder{Sample: Sample{Header: http.Header{}}, now: now.Truncate(time.Second), id: hex.EncodeToString(random(8)), creds: creds}
 	b.Header.Set("Content-Type", "application/json")
 	b.Header.Set("User-Agent", "posthorn source test")
 	c.sample(b)
