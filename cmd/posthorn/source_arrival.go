@@ -18,7 +18,7 @@ import (
 )
 
 // watchTimeout bounds the look at where the topics end.
-const watchTimeout = 10 * time.Second
+const watchTimeout = 5 * time.Second
 
 // arrivals reads what becomes of webhooks: the events and rejections that are
 // written from its making on.

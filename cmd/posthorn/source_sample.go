@@ -211,4 +211,3 @@ func askProvider(name string) string {
 	}
 	return "for that, let the provider post one."
 }
-

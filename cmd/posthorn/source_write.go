@@ -80,7 +80,7 @@ func (add *addition) write(text []byte) error {
 	changed, err := config.AddSource(text, add.source)
 	if errors.Is(err, config.ErrByHand) {
 		item, yamlErr := config.SourceYAML(add.source)
-		return errors.Join(fmt.Errorf("%s: %w; add this to its sources by hand:\n%s", add.path, err, item), yamlErr)
+		return errors.Join(fmt.Errorf("%s: %w; write its sources as a list of lines and run this again, or by hand add this to its sources, and make the file that it names:\n%s", add.path, err, item), yamlErr)
 	}
 	if err != nil {
 		return err
@@ -204,4 +204,3 @@ func once(s config.Source) string {
 	}
 	return "; the password in it is shown only now"
 }
-
