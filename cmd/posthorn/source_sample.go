@@ -31,9 +31,9 @@ func (a *app) sourceTestCommand() *cobra.Command {
 		Long: `Posts a sample webhook to the running gateway, as the provider would and signed
 with the source's secret, and where Kafka is configured waits until its event is
 in posthorn.events. It tells of one delivery to ` + console.SampleRecipient + `, an
-address that nobody can have, and is labelled ` + console.SampleCampaign + `: a campaign of
-its own where the provider has campaigns, else a tag; it counts as one message
-there. Rules that fire on a delivery alone fire on it too.
+address that nobody can have, and is labelled ` + console.SampleCampaign + `: as a campaign
+where the provider has campaigns, else as a tag, and then it counts as a message
+without one. Rules that fire on a delivery alone fire on it too.
 
 SendGrid and Amazon SNS sign with keys that only they have. For these the sample is
 unsigned, and must be refused: that shows that the gateway knows the source and

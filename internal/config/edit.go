@@ -110,7 +110,11 @@ func addTo(text []byte, top *yaml.Node, s Source) ([]byte, error) {
 		case list.Style&yaml.FlowStyle != 0:
 			return e.insertInFlow(list, s)
 		case len(list.Content) > 0:
-			dash := strings.Index(e.lines[list.Line-1], "-")
+			line := e.lines[list.Line-1]
+			dash := len(line) - len(strings.TrimLeft(line, " "))
+			if !strings.HasPrefix(line[dash:], "-") { // an anchor or a tag, the list begins below
+				return nil, fmt.Errorf("sources %w: the list is not where its key is", ErrByHand)
+			}
 			return e.insertAfter(e.endOfItem(list.Content[len(list.Content)-1].Line, dash), dash, s)
 		}
 	}
@@ -188,8 +192,10 @@ func (e editor) insertInFlow(list *yaml.Node, s Source) ([]byte, error) {
 		at += len(line)
 	}
 	text := strings.Join(e.lines, "")
-	start := at + strings.Index(text[at:], "[")
-	end := closing(text, start)
+	start, end := strings.Index(text[at:], "["), -1
+	if start >= 0 {
+		end = closing(text, at+start)
+	}
 	if end < 0 {
 		return nil, fmt.Errorf("sources %w: the end of the list is not found", ErrByHand)
 	}

@@ -116,3 +116,30 @@ func TestParseSecret(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAddSource adds to any text. What comes out is compared by AddSource itself;
+// here it must be the lines that were there, in their order.
+func FuzzAddSource(f *testing.F) {
+	for _, text := range []string{
+		"", "sources:\n- {name: a}\n", "sources: &x\n  - {name: a}\n", "sources: !!seq\n- name: a\n", "sources:\n  # c\n  - - a\n", "sources: [{name: 'it''s'}, ] # x\n",
+		"\ufeffsources:\r\n- name: a\r\n", "? sources\n: - name: a\n", "---\nsources: []\n...\n", "sources: &x []\n", "sources:\n\t- name: a\n", "{sources: []}", "\"sources\":\n- name: a\n",
+		"sources:\n  - name: |\n     a\n\n  # b\nrules: []",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		out, err := AddSource([]byte(text), added)
+		if err != nil {
+			return
+		}
+		rest := string(out)
+		for word := range strings.FieldsSeq(text) {
+			word = strings.TrimRight(word, ",]}")
+			at := strings.Index(rest, word)
+			if at < 0 {
+				t.Fatalf("%q is lost from\n%s\nin\n%s", word, text, out)
+			}
+			rest = rest[at+len(word):]
+		}
+	})
+}

@@ -49,14 +49,14 @@ type Client struct{ cfg Config }
 // New makes a Client.
 func New(cfg Config) (*Client, error) {
 	if cfg.PublicKey == "" || cfg.PrivateKey == "" {
-		return nil, errors.New("Mailjet's API: both keys are required")
+		return nil, errors.New("asking Mailjet's API: both keys are required")
 	}
 	if cfg.BaseURL == "" {
 		cfg.BaseURL = BaseURL
 	}
 	u, err := url.Parse(cfg.BaseURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && !loopback(u) {
-		return nil, fmt.Errorf("Mailjet's API: %q is no address with https, without which the keys can be read on the way", cfg.BaseURL)
+		return nil, fmt.Errorf("asking Mailjet's API: %q is no address with https, without which the keys can be read on the way", cfg.BaseURL)
 	}
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
 	if cfg.Patience == 0 {
