@@ -113,8 +113,13 @@ func setup(c console.Console, s config.Source) console.Setup {
 	if address == "" {
 		address = "https://YOUR-HOST" + webhooksPath + s.Name
 	}
+	paste := withUser(address, s.Username, "PASSWORD")
+	if u, err := url.Parse(address); err == nil && c.Path != "" {
+		u.Path = c.Path
+		paste = u.String()
+	}
 	return console.Setup{
-		Name: s.Name, URL: address, Paste: withUser(address, s.Username, "PASSWORD"), Way: wayOf(c, s),
+		Name: s.Name, URL: address, Paste: paste, Way: wayOf(c, s),
 		Username: s.Username, Password: "that of the source (" + s.Password.String() + ")",
 		Header: s.Header, Key: "that of the source (" + s.Key.String() + ")", KeyFile: whereKept(s.Key), Topics: s.Topics,
 	}

@@ -41,7 +41,7 @@ func startGateway(t *testing.T, path string, flags []string) (url string) {
 	ctx, stop := context.WithCancel(context.Background())
 	to := newActors(ctx, log)
 	for _, add := range []func() error{
-		func() error { return n.gateway(to, listener) },
+		func() error { return n.gateway(to, listener, false) },
 		func() error { return n.processor(to) },
 		func() error { return n.followGenerations(ctx, to) },
 	} {

@@ -165,7 +165,7 @@ func (add *addition) tell(before *config.Config) {
 	s, w := add.source, add.out
 	fmt.Fprintf(w, "Added source %s (%s) to %s.\n", s.Name, s.Provider, add.path)
 	st := setup(add.console, s)
-	paste := st.URL
+	paste := st.Paste
 	if s.Username != "" {
 		paste = withUser(st.URL, s.Username, add.secret)
 		st.Paste, st.Password = paste, add.secret

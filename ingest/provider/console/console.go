@@ -41,6 +41,8 @@ type Console struct {
 	NewKey func() string
 	// Header is the usual one for Header.
 	Header string
+	// Path is where senders post to instead of the source's own address.
+	Path string
 	// Topics: the source must name the Amazon SNS topics.
 	Topics bool
 

@@ -147,11 +147,11 @@ var consoles = map[string]Console{
 		},
 	},
 	"native": {
-		Ways: []Way{Bearer}, sample: native,
+		Ways: []Way{Bearer}, Path: "/v1/events", sample: native,
 		steps: func(s Setup) []string {
 			return []string{
-				"Events are posted to " + origin(s.URL) + "/v1/events, with the key as a bearer token: JSON, an array, or a line an event.",
-				fmt.Sprintf("curl %s/v1/events -H \"Authorization: Bearer $(cat %s)\" -H 'Content-Type: application/json' -d '{\"type\": \"delivered\", \"recipient\": \"anna@example.org\", \"message_id\": \"1\", \"occurred_at\": \"2026-11-24T12:00:00Z\"}'", origin(s.URL), s.KeyFile),
+				"Events are posted there with the key as a bearer token: one, an array, or a line each, of any length; posthorn import does it with files.",
+				fmt.Sprintf("curl %s -H \"Authorization: Bearer $(cat %s)\" -H 'Content-Type: application/json' -d '{\"type\": \"delivered\", \"recipient\": \"anna@example.org\", \"message_id\": \"1\", \"occurred_at\": \"2026-11-24T12:00:00Z\"}'", s.Paste, s.KeyFile),
 			}
 		},
 	},
