@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -46,7 +47,7 @@ func addAll(t *testing.T, path string) (names []string) {
 		for _, way := range c.Ways {
 			name := p + "." + string(way)
 			code, out, errOut := posthorn(t, append([]string{"source", "add", name, "-c", path}, addArgs(t, p, way)...)...)
-			if code != 0 || !strings.Contains(out, "hooks.example.com/v1/webhooks/"+name) {
+			if code != 0 || !strings.Contains(out, "hooks.example.com"+cmp.Or(c.Path, webhooksPath+name)+"\n") {
 				t.Fatalf("%s: code %d\n%s%s", name, code, out, errOut)
 			}
 			names = append(names, name)

@@ -58,7 +58,7 @@ func TestEveryProviderHasAConsole(t *testing.T) {
 		}
 		for _, way := range c.Ways {
 			s := Setup{
-				Name: "shop", URL: "https://hooks.example.com/v1/webhooks/shop", Way: way, Username: "shop", Password: "the-password",
+				Name: "shop", URL: "https://hooks.example.com/v1/webhooks/shop", Paste: "https://hooks.example.com/v1/webhooks/shop", Way: way, Username: "shop", Password: "the-password",
 				Header: c.Header, Key: "the-key", KeyFile: "shop.key", Topics: []string{"arn:aws:sns:eu-west-1:1:mail"},
 			}
 			steps := c.Steps(s)
