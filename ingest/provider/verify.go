@@ -119,7 +119,11 @@ const basicChallenge = `Basic realm="posthorn", charset="UTF-8"`
 
 // basicVerifier checks Basic authentication, which is how a provider sends the
 // user and password of a URL. Without credentials it takes everything.
-type basicVerifier struct{ c Credentials }
+type basicVerifier struct {
+	open      bool
+	username  digest
+	passwords []digest
+}
 
 // newBasicVerifier makes the verifier of a provider that signs nothing.
 func newBasicVerifier(c Credentials) (Verifier, error) {
@@ -129,7 +133,11 @@ func newBasicVerifier(c Credentials) (Verifier, error) {
 	case c.Username == "" && len(c.Passwords) > 0:
 		return nil, &CredentialError{"username", "is missing: it belongs to the password"}
 	}
-	return basicVerifier{c}, nil
+	v := basicVerifier{open: c.Username == "" && len(c.Passwords) == 0, username: digestOf(c.Username)}
+	for _, p := range c.Passwords {
+		v.passwords = append(v.passwords, digestOf(p))
+	}
+	return v, nil
 }
 
 func (basicVerifier) SignsBody() bool { return false }
@@ -137,15 +145,15 @@ func (basicVerifier) SignsBody() bool { return false }
 // Verify makes all comparisons, over digests, so that time tells neither which
 // part differs nor the lengths.
 func (v basicVerifier) Verify(r *http.Request, _ []byte, _ time.Time) (Verified, error) {
-	if v.c.Username == "" && len(v.c.Passwords) == 0 {
+	if v.open {
 		return Verified{Scheme: SchemeNone}, nil
 	}
 	user, password, given := r.BasicAuth()
-	ok := 0
-	for _, p := range v.c.Passwords {
-		ok |= equal(password, p)
+	shown, ok := digestOf(password), 0
+	for _, p := range v.passwords {
+		ok |= shown.equal(p)
 	}
-	if ok&equal(user, v.c.Username) == 1 && given {
+	if ok&digestOf(user).equal(v.username) == 1 && given {
 		return Verified{Scheme: SchemeBasic}, nil
 	}
 	detail := "the user or password is not the one configured for this source"
@@ -184,10 +192,15 @@ func (v withBasic) Verify(r *http.Request, body []byte, now time.Time) (Verified
 	return v.Verifier.Verify(r, body, now)
 }
 
-func equal(a, b string) int {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:])
-}
+// digest stands for a text in comparisons.
+type digest [sha256.Size]byte
+
+func digestOf(s string) digest { return sha256.Sum256([]byte(s)) }
+
+// equal returns 1 or 0.
+func (d digest) equal(o digest) int { return subtle.ConstantTimeCompare(d[:], o[:]) }
+
+func equal(a, b string) int { return digestOf(a).equal(digestOf(b)) }
 
 // tolerance is how far a signed time may be from now, either way.
 const tolerance = 5 * time.Minute
