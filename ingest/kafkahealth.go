@@ -37,7 +37,7 @@ type kafkaHealth struct {
 	// that it takes them again. A broker that answers may still refuse.
 	canary   func() bool
 	log      *slog.Logger
-	lastGood atomic.Int64 // Unix ns of the last webhook stored
+	stored   atomic.Bool // a webhook, since watch last looked
 	draining atomic.Bool
 	state    atomic.Int32
 
@@ -68,7 +68,9 @@ func (h *kafkaHealth) check() (ok bool, detail string) {
 // result notes how a produce ended.
 func (h *kafkaHealth) result(err error) {
 	if err == nil {
-		h.lastGood.Store(time.Now().UnixNano())
+		if !h.stored.Load() { // Every processor writes to this otherwise.
+			h.stored.Store(true)
+		}
 		if h.state.Load() == kafkaGood {
 			return
 		}
@@ -100,7 +102,7 @@ func (h *kafkaHealth) watch(ctx context.Context) {
 	ticker := time.NewTicker(probeEvery)
 	defer ticker.Stop()
 	for {
-		if h.state.Load() != kafkaGood || time.Since(time.Unix(0, h.lastGood.Load())) > probeEvery {
+		if stored := h.stored.Swap(false); !stored || h.state.Load() != kafkaGood {
 			err := h.probe(ctx)
 			if ctx.Err() != nil {
 				return
