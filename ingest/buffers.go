@@ -1,6 +1,10 @@
 package ingest
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/posthorn/posthorn/schemas"
+)
 
 // maxPooled is the largest buffer that is kept: a rare large body must not hold
 // memory for good.
@@ -26,4 +30,21 @@ func (b *buffers) put(p *[]byte) {
 	if cap(*p) <= maxPooled {
 		b.pool.Put(p)
 	}
+}
+
+// hooks reuses webhooks, and the maps of their headers, between requests.
+type hooks struct{ pool sync.Pool }
+
+func (h *hooks) get() *schemas.Webhook {
+	if hook, ok := h.pool.Get().(*schemas.Webhook); ok {
+		return hook
+	}
+	return &schemas.Webhook{Headers: make(map[string]string, len(keptHeaders))}
+}
+
+// put takes a webhook back that nobody else refers to, and lets go of its request.
+func (h *hooks) put(hook *schemas.Webhook) {
+	clear(hook.Headers)
+	*hook = schemas.Webhook{Headers: hook.Headers}
+	h.pool.Put(hook)
 }

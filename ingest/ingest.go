@@ -96,6 +96,7 @@ type Gateway struct {
 	budget  *budget
 	pending *budget
 	buffers *buffers
+	hooks   *hooks
 	health  *telemetry.Health
 	kafka   *kafkaHealth
 	tokens  *tokens
@@ -105,6 +106,8 @@ type Gateway struct {
 	spool   *spool.Spool // nil: none
 	// patience is how long a webhook waits for Kafka at first.
 	patience time.Duration
+
+	confirmations *confirmationPool
 }
 
 // source is a Source with what is prepared for it.
@@ -146,12 +149,15 @@ func New(cfg Config) (*Gateway, error) {
 		budget:  newBudget(cfg.ByteBudget),
 		pending: newBudget(cfg.MaxPending),
 		buffers: &buffers{},
+		hooks:   &hooks{},
 		tokens:  newTokens(rememberedTokens),
 		uploads: newUploads(),
 		health:  cfg.Health,
 		spool:   cfg.Spool,
 
 		patience: cfg.AckTimeout,
+
+		confirmations: &confirmationPool{},
 	}
 	g.kafka = newKafkaHealth(cfg.Producer, cfg.Logger)
 	g.metrics = newMetrics(cfg.Registerer, g.budget, g.pending)

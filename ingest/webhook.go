@@ -147,14 +147,16 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 		g.budget.give(held)
 		return schemas.ID{}, unavailable("no-id", "no random numbers for an id")
 	}
-	hook := schemas.Webhook{
+	hook := g.hooks.get()
+	defer g.hooks.put(hook)
+	*hook = schemas.Webhook{
 		ID: schemas.ID(id), Tenant: src.Tenant, Account: src.Account, Source: src.Name, Provider: src.Provider.Name(),
 		ReceivedAt: schemas.FromTime(time.Now()), RemoteIP: g.remoteIP(r),
-		ContentType: r.Header.Get("Content-Type"), Headers: kept(r.Header), Query: r.URL.RawQuery,
+		ContentType: r.Header.Get("Content-Type"), Headers: keepHeaders(hook.Headers, r.Header), Query: r.URL.RawQuery,
 		Body: *body, SHA256: sha256.Sum256(*body), Verified: shown.Scheme,
 	}
 	g.metrics.bytes.Add(float64(len(*body)))
-	if p := g.store(&hook, held); p != nil {
+	if p := g.store(hook, held); p != nil {
 		return hook.ID, p
 	}
 	if shown.Notice != "" {
@@ -182,8 +184,9 @@ func (g *Gateway) verify(r *http.Request, body []byte, src *source) (provider.Ve
 	return shown, &problem{status: http.StatusUnauthorized, slug: "unauthorized", title: "Not from the provider", detail: refused.Detail, challenge: refused.Challenge}
 }
 
-func kept(h http.Header) map[string]string {
-	m := make(map[string]string, 2)
+// keepHeaders sets m to the headers that are kept.
+func keepHeaders(m map[string]string, h http.Header) map[string]string {
+	clear(m)
 	for _, k := range keptHeaders {
 		if v := h[k.canonical]; len(v) > 0 {
 			m[k.stored] = v[0]
@@ -203,28 +206,26 @@ func (g *Gateway) store(hook *schemas.Webhook, held int64) *problem {
 		g.budget.give(held)
 		return nil
 	}
-	done := make(chan error, 1)
+	confirmed := g.confirmations.get(g.patience)
 	start := time.Now()
 	// The request's context is not passed on: records of one batch share their
 	// fate, and one caller that hangs up must not fail the others.
 	g.cfg.Producer.Produce(context.Background(), &kgo.Record{Topic: schemas.TopicWebhooks, Value: *value}, func(_ *kgo.Record, err error) {
 		g.budget.give(held)
 		g.kafka.result(err)
-		done <- err
+		confirmed.answer <- err
 	})
-	timeout := time.NewTimer(g.patience)
-	defer timeout.Stop()
-	select {
-	case err := <-done:
-		g.metrics.produce.Observe(time.Since(start).Seconds())
-		if err == nil {
-			// Only now does nothing refer to it: a failed record may still be
-			// on its way out, and one that nobody waits for as well.
-			g.buffers.put(value)
-			return nil
-		}
-		return g.storeElsewhere(*value, err, nil)
-	case <-timeout.C:
-		return g.storeElsewhere(*value, errNoAnswer, done)
+	err := <-confirmed.answer
+	if err == errNoAnswer {
+		return g.storeElsewhere(*value, err, confirmed.answer)
 	}
+	g.confirmations.put(confirmed)
+	g.metrics.produce.Observe(time.Since(start).Seconds())
+	if err != nil {
+		return g.storeElsewhere(*value, err, nil)
+	}
+	// Only now does nothing refer to it: a failed record may still be on its way
+	// out, and one that nobody waits for as well.
+	g.buffers.put(value)
+	return nil
 }
