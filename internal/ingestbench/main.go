@@ -47,20 +47,17 @@ type options struct {
 }
 
 func bench(ctx context.Context) error {
-	var short bool
 	o := full
-	flag.BoolVar(&short, "short", false, "a minute instead of six: fewer cases, short rounds")
+	if os.Getenv("SHORT") != "" {
+		o = brief
+	}
 	flag.StringVar(&o.brokers, "brokers", o.brokers, "brokers to measure against")
 	flag.StringVar(&o.profile, "profile", "", "directory for CPU profiles of the servers")
 	only := flag.String("case", "", "only the loads whose name contains this, such as '1 event, 64'")
-	rounds := flag.Int("rounds", 0, "rounds of each load (default 5; 3 in the short run)")
+	flag.IntVar(&o.rounds, "rounds", o.rounds, "rounds of each load")
+	flag.DurationVar(&o.closed, "saturated", o.closed, "length of a round at saturation")
+	flag.DurationVar(&o.open, "paced", o.open, "length of a round at a fixed rate; 0 for none")
 	flag.Parse()
-	if short {
-		o.cases, o.rounds, o.closed, o.open = brief.cases, brief.rounds, brief.closed, brief.open
-	}
-	if *rounds > 0 {
-		o.rounds = *rounds
-	}
 	o.cases = matching(o.cases, *only)
 	if len(o.cases) == 0 {
 		return fmt.Errorf("no load is called %q", *only)

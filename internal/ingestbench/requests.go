@@ -34,11 +34,7 @@ func (l load) String() string {
 	if l.events != 1 {
 		s += "s"
 	}
-	s += fmt.Sprintf(", %d", l.connections)
-	if l.scheme != basic {
-		s += ", " + string(l.scheme)
-	}
-	return s
+	return fmt.Sprintf("%s, %d, %s", s, l.connections, l.scheme)
 }
 
 // requests are what one load posts, over and over.
