@@ -44,7 +44,7 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
 			detail: "webhooks are posted to " + webhookPath + "{source}, where the source is configured"}).write(w, r)
 		return
 	}
-	id, p := g.accept(w, r, src)
+	id, p := g.accept(w, r, src, start)
 	status := http.StatusOK
 	switch {
 	case p == nil && id.IsZero(): // a probe
@@ -102,7 +102,7 @@ func answer(w http.ResponseWriter, id schemas.ID) {
 var jsonType = []string{"application/json"}
 
 // accept takes one webhook and returns once it is durable, or says why not.
-func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (schemas.ID, *problem) {
+func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source, start time.Time) (schemas.ID, *problem) {
 	if src.Disabled {
 		return schemas.ID{}, &problem{status: http.StatusGone, slug: "disabled", title: "Source is disabled",
 			detail: "webhooks of this source are not wanted any more"}
@@ -122,7 +122,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 	var shown provider.Verified
 	if !src.verifier.SignsBody() {
 		var p *problem
-		if shown, p = g.verify(r, nil, src); p != nil {
+		if shown, p = g.verify(r, nil, src, start); p != nil {
 			return schemas.ID{}, p
 		}
 	}
@@ -132,7 +132,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 	}
 	defer g.buffers.put(body)
 	if src.verifier.SignsBody() {
-		if shown, p = g.verify(r, *body, src); p != nil {
+		if shown, p = g.verify(r, *body, src, time.Now()); p != nil {
 			g.budget.give(held)
 			return schemas.ID{}, p
 		}
@@ -171,8 +171,8 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source) (s
 	return hook.ID, nil
 }
 
-func (g *Gateway) verify(r *http.Request, body []byte, src *source) (provider.Verified, *problem) {
-	shown, err := src.verifier.Verify(r, body, time.Now())
+func (g *Gateway) verify(r *http.Request, body []byte, src *source, now time.Time) (provider.Verified, *problem) {
+	shown, err := src.verifier.Verify(r, body, now)
 	if err == nil {
 		return shown, nil
 	}
