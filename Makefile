@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race chaos bench bench-engine microbench verify lint vuln generate clean
+.PHONY: help build demo test race chaos bench bench-engine bench-ingest microbench verify lint vuln generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,16 +40,27 @@ chaos: ## break a three-broker cluster and its workers, verify (SEED=1; SHORT=1:
 	$(GO) run ./internal/chaos -seed $(SEED) $(CHAOS)
 
 # One after the other: each has the machine to itself.
-BENCHES = ./ingest:TestBenchGateway ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages \
+BENCHES = ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages \
 	./internal/e2e:TestBenchPipeline ./internal/e2e:TestBenchLatency
 
 bench: build ## measure gateway, codec, stages, pipeline and latency (POSTHORN_BENCH_EVENTS=1000000)
 	bin/posthorn engine
-	@results=$$(mktemp); failed=0; for b in $(BENCHES); do \
+	@results=$$(mktemp); failed=0; \
+	echo "== bench-ingest"; out=$$(SHORT=1 $(MAKE) --no-print-directory bench-ingest 2>&1) || failed=1; \
+	echo "$$out" | grep -v '^RESULT '; echo "$$out" | grep '^RESULT ' > $$results; \
+	for b in $(BENCHES); do \
 		echo "== $${b#*:}"; \
 		out=$$(POSTHORN_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run "^$${b#*:}$$" $${b%%:*} 2>&1) || failed=1; \
 		echo "$$out" | grep -v '^=== RUN'; echo "$$out" | grep '^ *RESULT ' >> $$results; \
 	done; echo; sed 's/^ *//' $$results; rm -f $$results; exit $$failed
+
+# Decoding first, so that all results are at the end.
+bench-ingest: ## the gateway beside one that only forwards and one that is naive, on both Kafkas (SHORT=1: a minute; ARGS='-case "1 event, 64, basic"')
+	@decode=$$(mktemp); failed=0; \
+	POSTHORN_BENCH=1 $(GO) test -count=1 -v -run '^TestBenchDecode$$' ./ingest/provider > $$decode 2>&1 || failed=1; \
+	grep -v -e '^=== RUN' -e '^RESULT ' $$decode; \
+	SHORT=$(SHORT) $(GO) run ./internal/ingestbench $(ARGS) || failed=1; \
+	grep '^RESULT ' $$decode; rm -f $$decode; exit $$failed
 
 bench-engine: ## the stream engine beside Kafka Streams and goka, large state, failover, latency, idle cost (ARGS='-sections engines')
 	@$(GO) run ./internal/enginebench $(ARGS)

@@ -40,6 +40,7 @@ func exit(err error) {
 type options struct {
 	brokers string
 	cases   []load
+	warmUp  time.Duration
 	rounds  int
 	closed  time.Duration // a round at saturation
 	open    time.Duration // a round at a fixed rate

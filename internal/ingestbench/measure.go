@@ -11,13 +11,13 @@ import (
 // What is measured in six minutes, and in one.
 var (
 	full = options{
-		brokers: "embedded,apache", rounds: 5, closed: 700 * time.Millisecond, open: 1500 * time.Millisecond,
+		brokers: "embedded,apache", warmUp: 4 * time.Second, rounds: 5, closed: 700 * time.Millisecond, open: 1500 * time.Millisecond,
 		cases: []load{
 			{1, 64, basic}, {1, 256, basic}, {100, 64, basic}, {100, 256, basic}, {1, 64, hmac256}, {1, 64, ecdsa256},
 		},
 	}
 	brief = options{
-		brokers: "embedded,apache", rounds: 3, closed: 300 * time.Millisecond, open: 600 * time.Millisecond,
+		brokers: "embedded,apache", warmUp: time.Second, rounds: 3, closed: 300 * time.Millisecond, open: 500 * time.Millisecond,
 		cases: []load{{1, 64, basic}, {1, 256, basic}, {100, 64, basic}, {1, 64, hmac256}},
 	}
 )
@@ -84,6 +84,9 @@ func measureOn(ctx context.Context, o options, name string) (rows []row, err err
 			return nil, err
 		}
 	}
+	if err := r.warm(ctx); err != nil {
+		return nil, err
+	}
 	for _, l := range o.cases {
 		row, err := r.load(ctx, l)
 		if err != nil {
@@ -93,6 +96,22 @@ func measureOn(ctx context.Context, o options, name string) (rows []row, err err
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// warm lets the broker see some load before it counts: a JVM compiles what is used.
+func (r *run) warm(ctx context.Context) error {
+	l := load{1, 64, basic}
+	reqs, err := newRequests(l)
+	if err != nil {
+		return err
+	}
+	conns, err := dialAll(r.servers[floor].addr, l.connections)
+	if err != nil {
+		return err
+	}
+	defer conns.close()
+	_, err = r.round(ctx, l, floor, func() (driven, error) { return conns.saturate(reqs, r.warmUp) })
+	return err
 }
 
 // load measures one: rounds at saturation, which tell the rate of the others.
