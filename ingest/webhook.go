@@ -184,9 +184,8 @@ func (g *Gateway) verify(r *http.Request, body []byte, src *source, now time.Tim
 	return shown, &problem{status: http.StatusUnauthorized, slug: "unauthorized", title: "Not from the provider", detail: refused.Detail, challenge: refused.Challenge}
 }
 
-// keepHeaders sets m to the headers that are kept.
+// keepHeaders puts the headers that are kept into m, which is empty.
 func keepHeaders(m map[string]string, h http.Header) map[string]string {
-	clear(m)
 	for _, k := range keptHeaders {
 		if v := h[k.canonical]; len(v) > 0 {
 			m[k.stored] = v[0]
