@@ -161,7 +161,7 @@ func (r *run) load(ctx context.Context, l load) (row, error) {
 
 // rate is the median of the saturated rounds, in requests/s.
 func (c *cell) rate() float64 {
-	return spreadOf(c.saturated, func(r round) float64 { return r.perSecond }).median
+	return spreadIn(c.saturated, func(r round) float64 { return r.perSecond }).median
 }
 
 // inTurns calls f for every variant in every round, the other way round in every
