@@ -11,14 +11,14 @@ import (
 // What is measured in six minutes, and in one.
 var (
 	full = options{
-		brokers: "embedded,apache", warmUp: 4 * time.Second, rounds: 5, closed: 700 * time.Millisecond, open: 1500 * time.Millisecond,
+		brokers: "embedded,apache", warmUp: 4 * time.Second, rounds: 5, closed: 700 * time.Millisecond, open: 1200 * time.Millisecond,
 		cases: []load{
 			{1, 64, basic}, {1, 256, basic}, {100, 64, basic}, {100, 256, basic}, {1, 64, hmac256}, {1, 64, ecdsa256},
 		},
 	}
 	brief = options{
-		brokers: "embedded,apache", warmUp: time.Second, rounds: 3, closed: 300 * time.Millisecond, open: 500 * time.Millisecond,
-		cases: []load{{1, 64, basic}, {1, 256, basic}, {100, 64, basic}, {1, 64, hmac256}},
+		brokers: "embedded,apache", warmUp: time.Second, rounds: 3, closed: 250 * time.Millisecond, open: 350 * time.Millisecond,
+		cases: []load{{1, 64, basic}, {1, 256, basic}, {100, 64, basic}},
 	}
 )
 
