@@ -66,9 +66,11 @@ func init() {
 }
 
 func kindOf(name string) *kind {
-	for i := range kinds {
-		if kinds[i].name == name {
-			return &kinds[i]
+	for _, list := range [][]kind{kinds, gatewayKinds} {
+		for i := range list {
+			if list[i].name == name {
+				return &list[i]
+			}
 		}
 	}
 	return nil

@@ -18,16 +18,26 @@
 // faults, what they hit and their pauses follow from the seed alone; -plan
 // prints them. The interleaving with the work does not.
 //
-//   - schedule.go, kinds.go: which faults, of which kinds, when;
-//   - strike_*.go: what each does;
-//   - fleet.go, worker.go, proxies.go, disk.go: the workers and what is around them;
-//   - load.go: the webhooks; watch.go: the work in progress;
-//   - absence.go, absence_check.go: the stage with timers, and its check;
-//   - run.go, report.go: the run, and what is kept of it.
+// With -gateway it breaks the gateway: processes of bin/posthorn with a spool
+// each, between a client that notes every 2xx and the same brokers. At the end
+// every webhook that was acknowledged must be in posthorn.webhooks, and every
+// event counted once.
+//
+//		go run ./internal/chaos -gateway -seed 1 -kills 20 -duration 12m
+//
+//	  - schedule.go, kinds.go: which faults, of which kinds, when;
+//	  - strike_*.go: what each does;
+//	  - fleet.go, process.go, worker.go, proxies.go, disk.go: the workers and what is around them;
+//	  - load.go: the webhooks; watch.go: the work in progress;
+//	  - absence.go, absence_check.go: the stage with timers, and its check;
+//	  - run.go, report.go: the run, and what is kept of it;
+//	  - gateway.go, client.go, senders.go: the gateways, and who posts what to them;
+//	  - ingest_run.go, ingest_check.go, ingest_report.go: their run.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -63,38 +73,37 @@ func command() (ok bool, err error) {
 	flag.IntVar(&o.rate, "rate", 600, "events per second")
 	flag.StringVar(&o.report, "report", "", "file to write the report to")
 	flag.StringVar(&o.dir, "dir", "", "folder for logs and state, kept at the end; default: a temporary one, removed unless the run fails")
+	gateway := flag.Bool("gateway", false, "break the gateway instead of the workers")
+	flag.IntVar(&o.kills, "kills", 20, "with -gateway: kills of a gateway that must hit work in progress")
+	flag.StringVar(&o.posthorn, "posthorn", "bin/posthorn", "with -gateway: the binary to run it with")
+	flag.BoolVar(&o.spool, "spool", true, "with -gateway: it has a spool")
 	plan := flag.Int("plan", 0, "print that many rounds of the plan and end")
 	flag.Parse()
+	s := newSchedule(o.seed)
+	if *gateway {
+		s = newGatewaySchedule(o.seed)
+	}
 	if *plan > 0 {
-		printPlan(o.seed, *plan)
+		printPlan(s, *plan)
 		return true, nil
 	}
 	zerolog.SetGlobalLevel(zerolog.Disabled) // the proxies trace every stream
 	temporary := o.dir == ""
 	if temporary {
-		if o.dir, err = os.MkdirTemp("", "posthorn-chaos-"); err != nil {
-			return false, err
-		}
+		o.dir, err = os.MkdirTemp("", "posthorn-chaos-")
+	} else {
+		err = os.MkdirAll(o.dir, 0o755)
+	}
+	if err != nil {
+		return false, err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	res, err := execute(ctx, o, os.Stdout)
-	if res == nil {
-		return false, err
+	run := runWorkers
+	if *gateway {
+		run = runGateways
 	}
-	if o.report != "" {
-		if err := writeReport(o.report, o, res); err != nil {
-			return false, err
-		}
-	}
-	for _, c := range res.crashes {
-		fmt.Println("a process ended by itself:", c)
-	}
-	if res.err != nil {
-		fmt.Println("the run:", res.err)
-	}
-	res.printResults(os.Stdout)
-	if res.failed(o) || err != nil {
+	if ok, err = run(ctx, o); !ok || err != nil {
 		fmt.Println("FAILED; logs are in", o.dir)
 		return false, err
 	}
@@ -104,8 +113,44 @@ func command() (ok bool, err error) {
 	return true, nil
 }
 
-func printPlan(seed uint64, rounds int) {
-	s := newSchedule(seed)
+func runWorkers(ctx context.Context, o options) (ok bool, err error) {
+	res, err := execute(ctx, o, os.Stdout)
+	if res == nil {
+		return false, err
+	}
+	if o.report != "" {
+		err = errors.Join(err, writeReport(o.report, o, res))
+	}
+	printEnd(res.crashes, res.err)
+	res.printResults(os.Stdout)
+	return !res.failed(o), err
+}
+
+func runGateways(ctx context.Context, o options) (ok bool, err error) {
+	res, err := executeIngest(ctx, o, os.Stdout)
+	if res == nil {
+		return false, err
+	}
+	if o.report != "" {
+		err = errors.Join(err, writeIngestReport(o.report, o, res))
+	}
+	printEnd(append(res.crashes, res.details()...), res.err)
+	fmt.Println("not acknowledged, and posted again:")
+	res.printRefusals(os.Stdout)
+	res.printResults(os.Stdout)
+	return !res.failed(o), err
+}
+
+func printEnd(findings []string, err error) {
+	for _, f := range findings {
+		fmt.Println(f)
+	}
+	if err != nil {
+		fmt.Println("the run:", err)
+	}
+}
+
+func printPlan(s *schedule, rounds int) {
 	for i := range rounds {
 		fmt.Println("round", i+1)
 		for _, f := range s.next() {

@@ -12,43 +12,65 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// proxies stand between one worker and the brokers, one for each broker.
+// proxies stand between one process and the brokers, one for each broker.
 type proxies struct {
-	byBroker map[string]*toxiproxy.Proxy
-	order    []string
+	server *toxiproxy.ApiServer
+	list   []*toxiproxy.Proxy // by broker
 }
 
 func newProxies(brokers []string) (*proxies, error) {
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := &proxies{byBroker: map[string]*toxiproxy.Proxy{}, order: brokers}
-	for _, broker := range brokers {
-		proxy := toxiproxy.NewProxy(server, broker, "127.0.0.1:0", broker)
-		if err := proxy.Start(); err != nil {
+	p := &proxies{}
+	for i, broker := range brokers {
+		if _, err := p.front(i+1, broker); err != nil {
 			p.close()
-			return nil, fmt.Errorf("starting proxy of %s: %w", broker, err)
+			return nil, err
 		}
-		p.byBroker[broker] = proxy
 	}
 	return p, nil
+}
+
+// front puts a proxy in front of a broker, counted from 1, and returns its
+// address.
+func (p *proxies) front(broker int, address string) (string, error) {
+	if p.server == nil {
+		p.server = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	}
+	proxy := toxiproxy.NewProxy(p.server, address, "127.0.0.1:0", address)
+	if err := proxy.Start(); err != nil {
+		return "", fmt.Errorf("starting proxy of %s: %w", address, err)
+	}
+	if broker <= len(p.list) {
+		p.list[broker-1].Stop() // of an attempt that failed
+		p.list[broker-1] = proxy
+	} else {
+		p.list = append(p.list, proxy)
+	}
+	return proxy.Listen, nil
 }
 
 // addresses maps each broker to the proxy in front of it.
 func (p *proxies) addresses() map[string]string {
 	m := map[string]string{}
-	for broker, proxy := range p.byBroker {
-		m[broker] = proxy.Listen
+	for _, proxy := range p.list {
+		m[proxy.Upstream] = proxy.Listen
 	}
 	return m
 }
 
-// chosen are the proxies of broker n, counted from 1, or all for 0.
-func (p *proxies) chosen(n int) (some []*toxiproxy.Proxy) {
-	for i, broker := range p.order {
-		if n == 0 || n == i+1 {
-			some = append(some, p.byBroker[broker])
-		}
+// listens are the proxies' addresses.
+func (p *proxies) listens() (all []string) {
+	for _, proxy := range p.list {
+		all = append(all, proxy.Listen)
 	}
-	return some
+	return all
+}
+
+// chosen are the proxies of broker n, counted from 1, or all for 0.
+func (p *proxies) chosen(n int) []*toxiproxy.Proxy {
+	if n == 0 {
+		return p.list
+	}
+	return p.list[n-1 : n]
 }
 
 // toxic is what is done to the connections. Stream is "upstream" for what the
@@ -99,7 +121,7 @@ func (p *proxies) restore(n int) error {
 }
 
 func (p *proxies) close() {
-	for _, proxy := range p.byBroker {
+	for _, proxy := range p.list {
 		proxy.Stop()
 	}
 }

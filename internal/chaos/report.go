@@ -34,11 +34,23 @@ func (r *result) printResults(w io.Writer) {
 
 // writeReport writes the run down in Markdown.
 func writeReport(path string, o options, r *result) error {
+	return writeMarkdown(path, func(p func(format string, args ...any), w io.Writer) { r.report(o, p, w) })
+}
+
+// writeMarkdown makes a file; p writes a line.
+func writeMarkdown(path string, write func(p func(format string, args ...any), w io.Writer)) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	var b strings.Builder
-	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	write(func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }, &b)
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		return fmt.Errorf("writing report: %w", err)
+	}
+	return nil
+}
+
+func (r *result) report(o options, p func(format string, args ...any), w io.Writer) {
 	verdict := "passed"
 	if r.failed(o) {
 		verdict = "FAILED"
@@ -49,7 +61,7 @@ func writeReport(path string, o options, r *result) error {
 	p("Again: `go run ./internal/chaos -seed %d -faults %d -duration %s -rate %d`\n", o.seed, o.faults, o.duration, o.rate)
 	p("## Result\n")
 	p("```")
-	r.printResults(&b)
+	r.printResults(w)
 	p("```\n")
 	p("- %d faults struck, %d of them hit work in progress, in %.0f s; the whole run took %.0f s", len(r.struck), r.counted, r.faulted.Seconds(), r.took.Seconds())
 	p("- %s; %.0f events/s", r.load, float64(r.load.events.Load())/r.faulted.Seconds())
@@ -64,7 +76,7 @@ func writeReport(path string, o options, r *result) error {
 	}
 	if r.verify != nil {
 		p("\n```")
-		r.verify.Print(&b)
+		r.verify.Print(w)
 		p("```")
 	}
 	if r.absence != nil {
@@ -75,12 +87,17 @@ func writeReport(path string, o options, r *result) error {
 	for _, c := range r.crashes {
 		p("- a process ended by itself: %s", c)
 	}
+	reportFaults(p, kinds, r.began, r.struck, "every stage has committed all that had come in by then")
+}
+
+// reportFaults writes the tables of the faults.
+func reportFaults(p func(format string, args ...any), kinds []kind, began time.Time, all []struck, recovery string) {
 	p("\n## Faults by kind\n")
 	p("| Kind | Struck | Counted | Longest recovery |")
 	p("|---|---:|---:|---:|")
 	for _, k := range kinds {
 		n, counted, longest := 0, 0, time.Duration(0)
-		for _, s := range r.struck {
+		for _, s := range all {
 			if s.Kind == k.name {
 				n++
 				longest = max(longest, s.recovered)
@@ -91,23 +108,19 @@ func writeReport(path string, o options, r *result) error {
 		}
 		p("| %s | %d | %d | %.1f s |", k.name, n, counted, longest.Seconds())
 	}
-	p("\nRecovery counts from when a fault's cause is gone until every stage has committed all that had come in by then, with other faults going on.\n")
+	p("\nRecovery counts from when a fault's cause is gone until %s, with other faults going on.\n", recovery)
 	p("## Faults\n")
 	p("| # | At | Kind | Target | Held | Recovered | Counted | Because |")
 	p("|---:|---:|---|---|---:|---:|---|---|")
-	slices.SortFunc(r.struck, func(a, b struck) int { return cmp.Compare(a.Number, b.Number) })
-	for _, s := range r.struck {
+	slices.SortFunc(all, func(a, b struck) int { return cmp.Compare(a.Number, b.Number) })
+	for _, s := range all {
 		because := s.why
 		if s.err != nil {
 			because += ": " + s.err.Error()
 		}
-		p("| %d | %.1f s | %s | %s | %.1f s | %.1f s | %t | %s |", s.Number, s.at.Sub(r.began).Seconds(), s.Kind, s.target(),
+		p("| %d | %.1f s | %s | %s | %.1f s | %.1f s | %t | %s |", s.Number, s.at.Sub(began).Seconds(), s.Kind, s.target(),
 			s.held.Seconds(), s.recovered.Seconds(), s.counted, strings.ReplaceAll(because, "\n", " "))
 	}
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		return fmt.Errorf("writing report: %w", err)
-	}
-	return nil
 }
 
 // modules gives the versions that this was built with.

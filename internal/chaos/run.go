@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -34,6 +33,11 @@ type options struct {
 	rate     int
 	report   string
 	dir      string
+
+	// Of a run of the gateway.
+	kills    int    // of gateways, that must hit work in progress
+	posthorn string // the binary
+	spool    bool   // the gateways have one
 }
 
 // run is one run of the harness.
@@ -46,6 +50,18 @@ type run struct {
 	watch   *watch
 	fleet   *fleet
 	load    *load
+
+	// Of a run of the gateway, instead of the load.
+	gateways []*gateway
+	client   *client
+
+	plan *schedule
+	// enough tells that the faults may end.
+	enough func() bool
+	// recovered waits until all that had come in is processed.
+	recovered func(ctx context.Context, limit time.Duration) error
+
+	closeAdmin func()
 
 	began   time.Time
 	struck  []struck
@@ -118,46 +134,66 @@ func (r *run) logf(format string, args ...any) {
 // execute runs everything. The error is of the harness itself; what the run
 // has shown is in the result.
 func execute(ctx context.Context, o options, out io.Writer) (res *result, err error) {
-	r := &run{options: o, out: out, began: time.Now(), serde: schemas.NewLocalSerde()}
-	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+	r := &run{options: o, out: out, began: time.Now(), serde: schemas.NewLocalSerde(), plan: newSchedule(o.seed)}
+	r.enough = func() bool { return r.counted >= o.faults }
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.start(ctx, workers, "", nil); err != nil {
 		return nil, err
 	}
-	if r.cluster, err = testkafka.StartCluster(ctx, testkafka.Options{Nodes: brokers, Config: map[string]string{
-		"group.consumer.session.timeout.ms":    fmt.Sprint(sessionTimeout.Milliseconds()),
-		"group.consumer.heartbeat.interval.ms": "1000",
-	}}); err != nil {
-		return nil, fmt.Errorf("starting Apache Kafka: %w", err)
-	}
-	defer func() { err = errors.Join(err, r.cluster.Close()) }()
-	r.kafka = kafka.Config{Brokers: r.cluster.Brokers(), ClientID: "chaos"}
-	adm, closeAdmin, err := kafka.NewAdmin(r.kafka)
-	if err != nil {
-		return nil, err
-	}
-	defer closeAdmin()
-	topics := append(schemas.Catalogue(partitions, replication), absenceTopics(partitions, replication)...)
-	if err := schemas.EnsureTopics(ctx, adm, topics); err != nil {
-		return nil, err
-	}
-	protocol := kafka.Classic
-	if o.seed%2 == 0 {
-		protocol = kafka.Consumer
-	}
-	r.fleet, err = newFleet(o.dir, r.cluster.Brokers(), workers, protocol)
-	defer func() { err = errors.Join(err, r.fleet.close()) }()
-	if err != nil {
-		return nil, err
-	}
-	r.watch = &watch{adm: adm, protocol: r.fleet.currentProtocol}
+	r.recovered = r.watch.caughtUp
 	r.load = newLoad(r.kafka, r.serde, o.seed, o.rate)
-	r.logf("three brokers, three workers, group protocol %s, %d events/s, logs in %s", protocol, o.rate, o.dir)
+	r.logf("three brokers, three workers, group protocol %s, %d events/s, logs in %s", r.fleet.currentProtocol(), o.rate, o.dir)
 	return r.all(ctx)
 }
 
-func (r *run) all(ctx context.Context) (*result, error) {
-	if err := launchAll(r.fleet.workers); err != nil {
-		return nil, err
+// start starts the brokers and makes the topics and a number of workers.
+func (r *run) start(ctx context.Context, workers int, registry string, fronts []func(int, string) (string, error)) (err error) {
+	if r.cluster, err = testkafka.StartCluster(ctx, testkafka.Options{Nodes: brokers, Fronts: fronts, Config: map[string]string{
+		"group.consumer.session.timeout.ms":    fmt.Sprint(sessionTimeout.Milliseconds()),
+		"group.consumer.heartbeat.interval.ms": "1000",
+	}}); err != nil {
+		return fmt.Errorf("starting Apache Kafka: %w", err)
 	}
+	r.kafka = kafka.Config{Brokers: r.cluster.Brokers(), ClientID: "chaos"}
+	adm, closeAdmin, err := kafka.NewAdmin(r.kafka)
+	if err != nil {
+		return err
+	}
+	r.closeAdmin = closeAdmin
+	topics := append(schemas.Catalogue(partitions, replication), absenceTopics(partitions, replication)...)
+	if err := schemas.EnsureTopics(ctx, adm, topics); err != nil {
+		return err
+	}
+	protocol := kafka.Classic
+	if r.seed%2 == 0 {
+		protocol = kafka.Consumer
+	}
+	if r.fleet, err = newFleet(r.dir, r.cluster.Brokers(), workers, protocol); err != nil {
+		return err
+	}
+	r.fleet.registry = registry
+	r.watch = &watch{adm: adm, protocol: r.fleet.currentProtocol}
+	return launchAll(r.fleet.workers)
+}
+
+func (r *run) close() error {
+	var errs []error
+	for _, g := range r.gateways {
+		errs = append(errs, g.close())
+	}
+	if r.fleet != nil {
+		errs = append(errs, r.fleet.close())
+	}
+	if r.closeAdmin != nil {
+		r.closeAdmin()
+	}
+	if r.cluster != nil {
+		errs = append(errs, r.cluster.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (r *run) all(ctx context.Context) (*result, error) {
 	loading, endLoad := context.WithCancel(ctx)
 	defer endLoad()
 	loaded := make(chan error, 1)
@@ -165,7 +201,7 @@ func (r *run) all(ctx context.Context) (*result, error) {
 	if err := wait(ctx, time.Second); err != nil {
 		return nil, err
 	}
-	if err := r.watch.caughtUp(ctx, time.Minute); err != nil {
+	if err := r.recovered(ctx, time.Minute); err != nil {
 		return nil, fmt.Errorf("before the first fault: %w", err)
 	}
 	began := time.Now()
@@ -188,10 +224,9 @@ func (r *run) all(ctx context.Context) (*result, error) {
 
 // faults strikes round after round, until enough have counted or time is up.
 func (r *run) strikeAll(ctx context.Context) error {
-	plan := newSchedule(r.seed)
 	deadline := time.Now().Add(r.duration)
-	for r.counted < r.faults && time.Now().Before(deadline) && ctx.Err() == nil {
-		if err := r.round(ctx, plan.next()); err != nil {
+	for !r.enough() && time.Now().Before(deadline) && ctx.Err() == nil {
+		if err := r.round(ctx, r.plan.next()); err != nil {
 			return err
 		}
 	}
@@ -218,7 +253,7 @@ func (r *run) strike(ctx context.Context, f fault) error {
 	s.held = time.Since(s.at)
 	if s.err == nil {
 		gone := time.Now()
-		s.err = r.watch.caughtUp(ctx, recoveryLimit)
+		s.err = r.recovered(ctx, recoveryLimit)
 		s.recovered = time.Since(gone)
 	}
 	r.mu.Lock()
@@ -229,7 +264,7 @@ func (r *run) strike(ctx context.Context, f fault) error {
 		r.counted++
 		mark = fmt.Sprint(r.counted)
 	}
-	r.logf("%3s of %d  %s  recovered in %.1f s  %s", mark, r.faults, f, s.recovered.Seconds(), s.why)
+	r.logf("%3s  %s  recovered in %.1f s  %s", mark, f, s.recovered.Seconds(), s.why)
 	if s.err != nil {
 		return fmt.Errorf("fault %d, %s: %w", f.Number, f.Kind, s.err)
 	}
@@ -237,21 +272,10 @@ func (r *run) strike(ctx context.Context, f fault) error {
 }
 
 // check waits until everything is processed and compares it with the webhooks.
-func (r *run) check(ctx context.Context, res *result) error {
-	rules, err := trigger.Parse("rules.yaml", rulesYAML)
-	if err != nil {
+func (r *run) check(ctx context.Context, res *result) (err error) {
+	if res.verify, err = r.verify(ctx); err != nil {
 		return err
 	}
-	steps := verify.Steps(schemas.FirstGeneration)[:3] // there is no delivery here
-	res.verify, err = verify.Run(ctx, verify.Config{
-		Kafka: r.kafka, Serde: r.serde, Secret: []byte(secret), Rules: rules, Steps: steps,
-		Timeout: recoveryLimit, Dir: r.dir,
-	})
-	if err != nil {
-		return fmt.Errorf("verifying: %w", err)
-	}
-	r.logf("verified")
-	res.verify.Print(r.out)
 	res.absence, err = checkAbsences(ctx, r.kafka, r.serde, 30*time.Second)
 	if err != nil {
 		return fmt.Errorf("checking absences: %w", err)
@@ -262,4 +286,23 @@ func (r *run) check(ctx context.Context, res *result) error {
 		fmt.Fprintln(r.out, "difference:", d)
 	}
 	return nil
+}
+
+// verify recomputes everything from the webhooks and compares.
+func (r *run) verify(ctx context.Context) (*verify.Report, error) {
+	rules, err := trigger.Parse("rules.yaml", rulesYAML)
+	if err != nil {
+		return nil, err
+	}
+	steps := verify.Steps(schemas.FirstGeneration)[:3] // there is no delivery here
+	found, err := verify.Run(ctx, verify.Config{
+		Kafka: r.kafka, Serde: r.serde, Secret: []byte(secret), Rules: rules, Steps: steps,
+		Timeout: recoveryLimit, Dir: r.dir,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verifying: %w", err)
+	}
+	r.logf("verified")
+	found.Print(r.out)
+	return found, nil
 }

@@ -13,8 +13,10 @@ type fault struct {
 	Number int
 	Kind   string
 	// Worker and Broker are what is hit, counted from 1; 0 is none, or all
-	// brokers as seen by the worker.
+	// brokers as seen by the worker. In a run of the gateway Worker is a gateway.
 	Worker, Broker int
+	// who is the letter before the number of a worker.
+	who string
 	// After is the pause before it, from the beginning of its round.
 	After time.Duration
 	// Hold is how long it lasts.
@@ -26,11 +28,14 @@ type fault struct {
 func (f fault) target() string {
 	switch {
 	case f.Worker > 0 && f.Broker > 0:
-		return fmt.Sprintf("w%d to broker %d", f.Worker, f.Broker)
+		return fmt.Sprintf("%s%d to broker %d", f.who, f.Worker, f.Broker)
 	case f.Worker > 0:
-		return fmt.Sprintf("w%d", f.Worker)
+		return fmt.Sprintf("%s%d", f.who, f.Worker)
 	case f.Broker > 0:
 		return fmt.Sprintf("broker %d", f.Broker)
+	}
+	if f.who == "g" {
+		return "all gateways"
 	}
 	return "all workers"
 }
@@ -44,21 +49,30 @@ type round []fault
 
 // schedule makes rounds without end, the same ones for the same seed.
 type schedule struct {
-	rng    *rand.Rand
-	deck   []string
-	number int
+	rng     *rand.Rand
+	kinds   []kind
+	who     string // as in fault
+	workers int
+	deck    []string
+	number  int
 }
 
 const workers, brokers = 3, 3
 
+// newSchedule plans for the workers.
 func newSchedule(seed uint64) *schedule {
-	return &schedule{rng: rand.New(rand.NewPCG(seed, 0x6368616f73))}
+	return &schedule{rng: rand.New(rand.NewPCG(seed, 0x6368616f73)), kinds: kinds, who: "w", workers: workers}
+}
+
+// newGatewaySchedule plans for the gateways.
+func newGatewaySchedule(seed uint64) *schedule {
+	return &schedule{rng: rand.New(rand.NewPCG(seed, 0x696e67657374)), kinds: gatewayKinds, who: "g", workers: gateways}
 }
 
 // draw takes the next kind of a shuffled deck, so that each has its turn.
 func (s *schedule) draw() string {
 	if len(s.deck) == 0 {
-		for _, k := range kinds {
+		for _, k := range s.kinds {
 			for range k.share {
 				s.deck = append(s.deck, k.name)
 			}
@@ -74,7 +88,7 @@ func (s *schedule) draw() string {
 // different workers and at most one broker.
 func (s *schedule) next() round {
 	size := 2 + s.rng.IntN(3)
-	free := s.rng.Perm(workers)
+	free := s.rng.Perm(s.workers)
 	broker := false
 	var r round
 	var later []string // kinds that do not fit here
@@ -86,7 +100,7 @@ func (s *schedule) next() round {
 			continue
 		}
 		s.number++
-		f := fault{Number: s.number, Kind: name, Choice: s.rng.Uint64(), After: s.between(0, 1500*time.Millisecond), Hold: s.between(k.least, k.most)}
+		f := fault{Number: s.number, who: s.who, Kind: name, Choice: s.rng.Uint64(), After: s.between(0, 1500*time.Millisecond), Hold: s.between(k.least, k.most)}
 		switch k.on {
 		case onWorker:
 			f.Worker, free = free[0]+1, free[1:]

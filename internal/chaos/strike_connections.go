@@ -7,22 +7,21 @@ import (
 	"errors"
 )
 
-// disturb has a worker's connections disturbed for a while. It counts if there
+// disturb has a process's connections disturbed for a while. It counts if there
 // was work in progress just before.
 func (r *run) disturb(ctx context.Context, f fault, begin, end func(p *proxies) error) (hit, error) {
-	w := r.worker(f)
-	before, err := r.busy(ctx, w.name)
+	v := r.victim(f)
+	h, err := v.atWork(ctx, r)
 	if err != nil {
 		return hit{}, err
 	}
-	if err := begin(w.proxies); err != nil {
+	if err := begin(v.front()); err != nil {
 		return hit{}, err
 	}
-	ok, why := before.inProgress(w.name)
-	return hit{ok, why}, errors.Join(wait(ctx, f.Hold), end(w.proxies))
+	return h, errors.Join(wait(ctx, f.Hold), end(v.front()))
 }
 
-// cutConnections closes a worker's connections and refuses new ones.
+// cutConnections closes a process's connections and refuses new ones.
 func cutConnections(ctx context.Context, r *run, f fault) (hit, error) {
 	return r.disturb(ctx, f, func(p *proxies) error {
 		p.cut(f.Broker)
@@ -46,7 +45,7 @@ func (r *run) poison(ctx context.Context, f fault, toxics ...toxic) (hit, error)
 	})
 }
 
-// delayConnections delays everything that a worker is answered.
+// delayConnections delays everything that a process is answered.
 func delayConnections(ctx context.Context, r *run, f fault) (hit, error) {
 	delay := 50 + f.Choice%450
 	return r.poison(ctx, f, toxic{"delay", "latency", "downstream", map[string]any{"latency": delay, "jitter": delay / 2}})
@@ -59,7 +58,7 @@ func throttleConnections(ctx context.Context, r *run, f fault) (hit, error) {
 }
 
 // blackHole lets nothing through and closes nothing. Where only the answers are
-// lost, the brokers do what they are asked and the worker never learns of it.
+// lost, the brokers do what they are asked and the process never learns of it.
 func blackHole(ctx context.Context, r *run, f fault) (hit, error) {
 	up, down := toxic{"hole-up", "timeout", "upstream", nil}, toxic{"hole-down", "timeout", "downstream", nil}
 	switch f.Choice % 3 {

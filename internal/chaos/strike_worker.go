@@ -44,6 +44,29 @@ func (r *run) stopped(ctx context.Context, before *work, worker string) hit {
 	return hit{ok, why}
 }
 
+// victim is what has connections to be disturbed.
+type victim interface {
+	front() *proxies
+	// atWork waits until there is work in progress, and tells what.
+	atWork(ctx context.Context, r *run) (hit, error)
+}
+
+func (r *run) victim(f fault) victim {
+	if r.gateways != nil {
+		return r.gateways[f.Worker-1]
+	}
+	return r.worker(f)
+}
+
+func (w *worker) atWork(ctx context.Context, r *run) (hit, error) {
+	before, err := r.busy(ctx, w.name)
+	if err != nil {
+		return hit{}, err
+	}
+	ok, why := before.inProgress(w.name)
+	return hit{ok, why}, nil
+}
+
 func (r *run) worker(f fault) *worker { return r.fleet.workers[f.Worker-1] }
 
 // killed kills a worker at work.

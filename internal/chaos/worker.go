@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/sr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/posthorn/posthorn/internal/kafka"
@@ -46,6 +47,8 @@ type workerOrder struct {
 	Protocol kafka.Protocol
 	StateDir string
 	Brokers  []string
+	// Registry is the URL of the schema registry; empty: this build's schemas only.
+	Registry string
 	// Proxies are the addresses through which this worker reaches the brokers.
 	Proxies map[string]string
 	clockOrder
@@ -77,7 +80,10 @@ func runWorker() error {
 	if err != nil {
 		return err
 	}
-	serde := schemas.NewLocalSerde()
+	serde, err := newSerde(ctx, order.Registry)
+	if err != nil {
+		return err
+	}
 	var off atomic.Int64
 	off.Store(int64(order.ClockOff))
 	// Without the monotonic reading, as after a jump.
@@ -108,6 +114,18 @@ func runWorker() error {
 		}
 	}()
 	return group.Wait()
+}
+
+// newSerde registers the schemas, where there is a registry.
+func newSerde(ctx context.Context, registry string) (*schemas.Serde, error) {
+	if registry == "" {
+		return schemas.NewLocalSerde(), nil
+	}
+	client, err := sr.NewClient(sr.URLs(registry))
+	if err != nil {
+		return nil, fmt.Errorf("making registry client: %w", err)
+	}
+	return schemas.Register(ctx, client)
 }
 
 func transactionalID(stage, worker string) string { return stage + "-" + worker }

@@ -28,6 +28,10 @@ type Options struct {
 	// Config is added to the nodes' configuration, such as
 	// {"group.consumer.session.timeout.ms": "6000"}.
 	Config map[string]string
+	// Fronts are further listeners of each node, counted from 1. What one returns
+	// for a listener's address is what its clients are told to connect to: a proxy
+	// in front of it. A start that is tried again asks again.
+	Fronts []func(node int, address string) (front string, err error)
 	// Throughput gives the brokers the JVM flags of a server instead of those
 	// that start fast and take little: for benchmarks.
 	Throughput bool
@@ -70,7 +74,7 @@ func startCluster(ctx context.Context, in installation, o Options) (*Cluster, er
 		return nil, err
 	}
 	c := &Cluster{dir: dir, lock: lock}
-	ports, err := freePorts(2 * o.Nodes)
+	ports, err := freePorts((2 + len(o.Fronts)) * o.Nodes)
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -86,6 +90,14 @@ func startCluster(ctx context.Context, in installation, o Options) (*Cluster, er
 			port: ports[i], controllerPort: ports[o.Nodes+i],
 		}
 		c.nodes = append(c.nodes, n)
+		for j, front := range o.Fronts {
+			f := listener{Name: fmt.Sprintf("FRONT%d", j+1), Address: fmt.Sprintf("127.0.0.1:%d", ports[(2+j)*o.Nodes+i])}
+			if f.Advertised, err = front(n.id, f.Address); err != nil {
+				c.Close()
+				return nil, fmt.Errorf("front of node %d: %w", n.id, err)
+			}
+			n.fronts = append(n.fronts, f)
+		}
 		if err := n.prepare(); err != nil {
 			c.Close()
 			return nil, err

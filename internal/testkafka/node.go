@@ -24,11 +24,15 @@ type node struct {
 	id, nodes            int
 	voters               string
 	port, controllerPort int
+	fronts               []listener
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed once the process has ended; nil before a start
 	err  error         // how it ended; read it after done
 }
+
+// listener is one of Options.Fronts on a node.
+type listener struct{ Name, Address, Advertised string }
 
 func (n *node) addr() string       { return fmt.Sprintf("127.0.0.1:%d", n.port) }
 func (n *node) data() string       { return filepath.Join(n.dir, "data") }
@@ -59,7 +63,7 @@ func (n *node) writeProperties() error {
 	}
 	defer f.Close()
 	err = serverProperties.Execute(f, map[string]any{
-		"ID": n.id, "Voters": n.voters, "Port": n.port, "ControllerPort": n.controllerPort, "Data": n.data(),
+		"ID": n.id, "Voters": n.voters, "Port": n.port, "ControllerPort": n.controllerPort, "Fronts": n.fronts, "Data": n.data(),
 		"Replicas": min(3, n.nodes), "InSync": min(2, n.nodes),
 		"Config": n.config,
 	})
@@ -161,10 +165,10 @@ var serverProperties = template.Must(template.New("server.properties").Parse(`
 process.roles=broker,controller
 node.id={{.ID}}
 controller.quorum.voters={{.Voters}}
-listeners=PLAINTEXT://127.0.0.1:{{.Port}},CONTROLLER://127.0.0.1:{{.ControllerPort}}
-advertised.listeners=PLAINTEXT://127.0.0.1:{{.Port}}
+listeners=PLAINTEXT://127.0.0.1:{{.Port}},CONTROLLER://127.0.0.1:{{.ControllerPort}}{{range .Fronts}},{{.Name}}://{{.Address}}{{end}}
+advertised.listeners=PLAINTEXT://127.0.0.1:{{.Port}}{{range .Fronts}},{{.Name}}://{{.Advertised}}{{end}}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{{range .Fronts}},{{.Name}}:PLAINTEXT{{end}}
 log.dirs={{.Data}}
 auto.create.topics.enable=false
 default.replication.factor={{.Replicas}}
