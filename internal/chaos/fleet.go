@@ -25,7 +25,11 @@ type fleet struct {
 	workers  []*worker
 	mu       sync.Mutex
 	protocol kafka.Protocol
-	registry string // URL of the schema registry; empty: none
+
+	// As in workerOrder.
+	registry       string
+	absences       bool
+	commitInterval time.Duration
 }
 
 func newFleet(dir string, brokers []string, n int, protocol kafka.Protocol) (*fleet, error) {
@@ -120,6 +124,7 @@ func (w *worker) makeCommand() (*exec.Cmd, error) {
 func (w *worker) order() error {
 	return json.NewEncoder(w.stdin).Encode(workerOrder{
 		Name: w.name, Protocol: w.fleet.currentProtocol(), StateDir: w.disk.dir, Registry: w.fleet.registry,
+		Absences: w.fleet.absences, CommitInterval: w.fleet.commitInterval,
 		Brokers: w.fleet.brokers, Proxies: w.proxies.addresses(), clockOrder: clockOrder{w.off},
 	})
 }

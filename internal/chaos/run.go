@@ -137,7 +137,7 @@ func execute(ctx context.Context, o options, out io.Writer) (res *result, err er
 	r := &run{options: o, out: out, began: time.Now(), serde: schemas.NewLocalSerde(), plan: newSchedule(o.seed)}
 	r.enough = func() bool { return r.counted >= o.faults }
 	defer func() { err = errors.Join(err, r.close()) }()
-	if err := r.start(ctx, workers, "", nil); err != nil {
+	if err := r.start(ctx, workers, func(f *fleet) { f.absences = true }, nil); err != nil {
 		return nil, err
 	}
 	r.recovered = r.watch.caughtUp
@@ -146,8 +146,8 @@ func execute(ctx context.Context, o options, out io.Writer) (res *result, err er
 	return r.all(ctx)
 }
 
-// start starts the brokers and makes the topics and a number of workers.
-func (r *run) start(ctx context.Context, workers int, registry string, fronts []func(int, string) (string, error)) (err error) {
+// start starts the brokers, makes the topics and a number of workers, adjusted.
+func (r *run) start(ctx context.Context, workers int, adjust func(*fleet), fronts []func(int, string) (string, error)) (err error) {
 	if r.cluster, err = testkafka.StartCluster(ctx, testkafka.Options{Nodes: brokers, Fronts: fronts, Config: map[string]string{
 		"group.consumer.session.timeout.ms":    fmt.Sprint(sessionTimeout.Milliseconds()),
 		"group.consumer.heartbeat.interval.ms": "1000",
@@ -171,8 +171,10 @@ func (r *run) start(ctx context.Context, workers int, registry string, fronts []
 	if r.fleet, err = newFleet(r.dir, r.cluster.Brokers(), workers, protocol); err != nil {
 		return err
 	}
-	r.fleet.registry = registry
-	r.watch = &watch{adm: adm, protocol: r.fleet.currentProtocol}
+	r.watch = &watch{adm: adm, protocol: r.fleet.currentProtocol, stages: stages[:len(stages)-1]}
+	if adjust(r.fleet); r.fleet.absences {
+		r.watch.stages = stages
+	}
 	return launchAll(r.fleet.workers)
 }
 

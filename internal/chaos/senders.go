@@ -56,8 +56,8 @@ type body struct {
 // that uploads.
 func newSenders(seed uint64) []*sender {
 	senders := []*sender{
-		{source: "mailjet", backup: "mailjet-backup", batch: 4, malformed: 0.01, convert: asItIs, sign: signBasic},
-		{source: "signed", batch: 2, convert: nativeArray, sign: signStandard},
+		{source: "mailjet", backup: "mailjet-backup", batch: 3, malformed: 0.01, convert: asItIs, sign: signBasic},
+		{source: "signed", batch: 1, convert: nativeArray, sign: signStandard},
 	}
 	for i, s := range senders {
 		s.seed = seed*1_000_000 + uint64(i)*100_000

@@ -19,16 +19,19 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// stages are the groups and what each reads.
-var stages = []struct{ group, topic string }{
+// stageInput is the group of a stage and what it reads.
+type stageInput struct{ group, topic string }
+
+// stages are those of the pipeline, and the harness's own.
+var stages = []stageInput{
 	{"normalize", schemas.TopicWebhooks},
 	{"engagement", schemas.TopicEventsByRecipient},
 	{"campaign", schemas.TopicCampaignDeltas},
 	{absenceName, schemas.TopicEventsByRecipient},
 }
 
-func stageNames() (groups []string) {
-	for _, s := range stages {
+func (w *watch) stageNames() (groups []string) {
+	for _, s := range w.stages {
 		groups = append(groups, s.group)
 	}
 	return groups
@@ -55,6 +58,7 @@ type work struct {
 // watch asks the brokers, past all proxies.
 type watch struct {
 	adm      *kadm.Client
+	stages   []stageInput
 	protocol func() kafka.Protocol
 }
 
@@ -93,7 +97,7 @@ func (w *watch) inputEnds(ctx context.Context) (kadm.ListedOffsets, error) {
 
 func (w *watch) offsets(ctx context.Context) (map[string]kadm.OffsetResponses, error) {
 	found := map[string]kadm.OffsetResponses{}
-	for _, s := range stages {
+	for _, s := range w.stages {
 		offsets, err := w.adm.FetchOffsets(ctx, s.group)
 		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 			return nil, err
@@ -114,7 +118,7 @@ func (w *watch) findOwners(ctx context.Context, owners map[task]string) error {
 		}
 	}
 	if w.protocol() == kafka.Consumer {
-		groups, err := w.adm.DescribeConsumerGroups(ctx, stageNames()...)
+		groups, err := w.adm.DescribeConsumerGroups(ctx, w.stageNames()...)
 		for _, g := range groups {
 			for _, m := range g.Members {
 				add(g.Group, m.InstanceID, m.Assignment)
@@ -122,7 +126,7 @@ func (w *watch) findOwners(ctx context.Context, owners map[task]string) error {
 		}
 		return err
 	}
-	groups, err := w.adm.DescribeGroups(ctx, stageNames()...)
+	groups, err := w.adm.DescribeGroups(ctx, w.stageNames()...)
 	for _, g := range groups {
 		for _, m := range g.Members {
 			if a, ok := m.Assigned.AsConsumer(); ok {
@@ -210,7 +214,7 @@ func (w *watch) caughtUp(ctx context.Context, limit time.Duration) error {
 			var committed map[string]kadm.OffsetResponses
 			if committed, err = w.offsets(ctx); err == nil {
 				left = 0
-				for _, st := range stages {
+				for _, st := range w.stages {
 					left += behind(st.topic, goal, committed[st.group], func(int32) bool { return true })
 				}
 				if left == 0 {

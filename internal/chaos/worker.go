@@ -49,6 +49,10 @@ type workerOrder struct {
 	Brokers  []string
 	// Registry is the URL of the schema registry; empty: this build's schemas only.
 	Registry string
+	// Absences has it run the harness's own stage too.
+	Absences bool
+	// CommitInterval is the time between two transactions; 0: the default.
+	CommitInterval time.Duration
 	// Proxies are the addresses through which this worker reaches the brokers.
 	Proxies map[string]string
 	clockOrder
@@ -89,16 +93,19 @@ func runWorker() error {
 	// Without the monotonic reading, as after a jump.
 	clock := func() time.Time { return time.Now().Add(time.Duration(off.Load())).Round(0) }
 	group, ctx := errgroup.WithContext(ctx)
-	for _, stage := range []stream.Stage{
+	stages := []stream.Stage{
 		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(secret)), Webhooks: reader}),
 		engagement.Stage(engagement.Config{Serde: serde, Rules: rules}),
 		campaign.Stage(campaign.Config{Serde: serde}),
-		absenceStage(serde),
-	} {
+	}
+	if order.Absences {
+		stages = append(stages, absenceStage(serde))
+	}
+	for _, stage := range stages {
 		w, err := stream.NewWorker(stream.WorkerConfig{
 			Stage: stage, Kafka: cluster, StateDir: order.StateDir, CacheBytes: 16 << 20,
 			TransactionalID: transactionalID(stage.Name, order.Name), InstanceID: order.Name,
-			Clock: clock, Protocol: order.Protocol, SessionTimeout: sessionTimeout, TransactionTimeout: transactionTimeout,
+			CommitInterval: order.CommitInterval, Clock: clock, Protocol: order.Protocol, SessionTimeout: sessionTimeout, TransactionTimeout: transactionTimeout,
 			Logger: log,
 		})
 		if err != nil {
