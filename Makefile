@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race chaos bench bench-engine bench-ingest microbench verify lint vuln generate clean
+.PHONY: help build demo test race chaos chaos-ingest bench bench-engine bench-ingest microbench verify lint vuln generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +35,16 @@ CHAOS = -faults 200 -duration 30m -report internal/chaos/reports/$$(date -u +%Y-
 ifdef SHORT
 CHAOS = -faults 10 -duration 2m
 endif
+CHAOS_INGEST = -kills 20 -duration 12m -report internal/chaos/reports/$$(date -u +%Y-%m-%d)-gateway-seed-$(SEED).md
+ifdef SHORT
+CHAOS_INGEST = -kills 5 -duration 2m
+endif
 
 chaos: ## break a three-broker cluster and its workers, verify (SEED=1; SHORT=1: 3 minutes)
 	$(GO) run ./internal/chaos -seed $(SEED) $(CHAOS)
+
+chaos-ingest: build ## kill the gateway 20 times under load, fill its disk, take Kafka away; nothing is lost (SEED=1; SHORT=1: 2 minutes)
+	$(GO) run ./internal/chaos -gateway -seed $(SEED) -rate 300 $(CHAOS_INGEST)
 
 # One after the other: each has the machine to itself.
 BENCHES = ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages \

@@ -135,6 +135,7 @@ func runGateways(ctx context.Context, o options) (ok bool, err error) {
 		err = errors.Join(err, writeIngestReport(o.report, o, res))
 	}
 	printEnd(append(res.crashes, res.details()...), res.err)
+	reportKinds(func(format string, args ...any) { fmt.Printf(format+"\n", args...) }, gatewayKinds, res.struck)
 	fmt.Println("not acknowledged, and posted again:")
 	res.printRefusals(os.Stdout)
 	res.printResults(os.Stdout)

@@ -93,6 +93,24 @@ func (r *result) report(o options, p func(format string, args ...any), w io.Writ
 // reportFaults writes the tables of the faults.
 func reportFaults(p func(format string, args ...any), kinds []kind, began time.Time, all []struck, recovery string) {
 	p("\n## Faults by kind\n")
+	reportKinds(p, kinds, all)
+	p("\nRecovery counts from when a fault's cause is gone until %s, with other faults going on.\n", recovery)
+	p("## Faults\n")
+	p("| # | At | Kind | Target | Held | Recovered | Counted | Because |")
+	p("|---:|---:|---|---|---:|---:|---|---|")
+	slices.SortFunc(all, func(a, b struck) int { return cmp.Compare(a.Number, b.Number) })
+	for _, s := range all {
+		because := s.why
+		if s.err != nil {
+			because += ": " + s.err.Error()
+		}
+		p("| %d | %.1f s | %s | %s | %.1f s | %.1f s | %t | %s |", s.Number, s.at.Sub(began).Seconds(), s.Kind, s.target(),
+			s.held.Seconds(), s.recovered.Seconds(), s.counted, strings.ReplaceAll(because, "\n", " "))
+	}
+}
+
+// reportKinds writes the table of the faults by kind.
+func reportKinds(p func(format string, args ...any), kinds []kind, all []struck) {
 	p("| Kind | Struck | Counted | Longest recovery |")
 	p("|---|---:|---:|---:|")
 	for _, k := range kinds {
@@ -107,19 +125,6 @@ func reportFaults(p func(format string, args ...any), kinds []kind, began time.T
 			}
 		}
 		p("| %s | %d | %d | %.1f s |", k.name, n, counted, longest.Seconds())
-	}
-	p("\nRecovery counts from when a fault's cause is gone until %s, with other faults going on.\n", recovery)
-	p("## Faults\n")
-	p("| # | At | Kind | Target | Held | Recovered | Counted | Because |")
-	p("|---:|---:|---|---|---:|---:|---|---|")
-	slices.SortFunc(all, func(a, b struck) int { return cmp.Compare(a.Number, b.Number) })
-	for _, s := range all {
-		because := s.why
-		if s.err != nil {
-			because += ": " + s.err.Error()
-		}
-		p("| %d | %.1f s | %s | %s | %.1f s | %.1f s | %t | %s |", s.Number, s.at.Sub(began).Seconds(), s.Kind, s.target(),
-			s.held.Seconds(), s.recovered.Seconds(), s.counted, strings.ReplaceAll(because, "\n", " "))
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	brokerStart = time.Minute
-	brokerSync  = time.Minute
+	brokerStart = 3 * time.Minute
+	brokerSync  = 3 * time.Minute
 )
 
 // led is the partitions that a broker leads, with their leaders' epochs.
