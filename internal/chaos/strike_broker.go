@@ -25,9 +25,10 @@ type topicPartition struct {
 }
 
 // leads tells whether a broker has work in progress: it leads partitions, and
-// transactions are open, which write to all of them, or input is waiting.
+// transactions are open, which write to all of them, or input is waiting; or, in
+// a run of the gateway, that has something for it.
 func (r *run) leads(ctx context.Context, f fault) (hit, led, error) {
-	before, err := r.busy(ctx, "")
+	h, err := r.atWork(ctx)
 	if err != nil {
 		return hit{}, nil, err
 	}
@@ -43,8 +44,20 @@ func (r *run) leads(ctx context.Context, f fault) (hit, led, error) {
 			}
 		}
 	}
+	return hit{h.counted && len(l) > 0, fmt.Sprintf("led %d partitions; %s", len(l), h.why)}, l, nil
+}
+
+// atWork waits until there is work in progress anywhere.
+func (r *run) atWork(ctx context.Context) (hit, error) {
+	if r.gateways != nil {
+		return r.gateways[0].atWork(ctx, r)
+	}
+	before, err := r.busy(ctx, "")
+	if err != nil {
+		return hit{}, err
+	}
 	ok, why := before.inProgress("")
-	return hit{ok && len(l) > 0, fmt.Sprintf("led %d partitions; %s", len(l), why)}, l, nil
+	return hit{ok, why}, nil
 }
 
 // rejoined waits until every partition has all its replicas in sync and is led
