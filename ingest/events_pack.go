@@ -61,7 +61,7 @@ type group struct {
 }
 
 func (g *Gateway) newPacker(r *http.Request, src *source, key string, to *uploaded) *packer {
-	headers := kept(r.Header)
+	headers := keepHeaders(map[string]string{}, r.Header)
 	delete(headers, "content-encoding") // the body is stored without
 	delete(headers, provider.HeaderIdempotencyKey)
 	if key != "" {
