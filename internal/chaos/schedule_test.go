@@ -8,7 +8,13 @@ import (
 )
 
 func TestSameSeedSameSchedule(t *testing.T) {
-	a, b, other := newSchedule(7), newSchedule(7), newSchedule(8)
+	for _, plan := range []func(uint64) *schedule{newSchedule, newGatewaySchedule} {
+		testSameSeed(t, plan)
+	}
+}
+
+func testSameSeed(t *testing.T, plan func(uint64) *schedule) {
+	a, b, other := plan(7), plan(7), plan(8)
 	differs := false
 	for range 200 {
 		r := a.next()
@@ -25,7 +31,11 @@ func TestSameSeedSameSchedule(t *testing.T) {
 // A round must not hit a worker or the brokers twice: the faults would be each
 // other's targets.
 func TestRoundsAreApart(t *testing.T) {
-	s := newSchedule(3)
+	testRounds(t, newSchedule(3), kinds)
+	testRounds(t, newGatewaySchedule(3), gatewayKinds)
+}
+
+func testRounds(t *testing.T, s *schedule, kinds []kind) {
 	seen := map[string]int{}
 	for range 500 {
 		r := s.next()
@@ -37,7 +47,7 @@ func TestRoundsAreApart(t *testing.T) {
 			case k.on == onAll && len(r) > 1:
 				t.Fatalf("%s is not alone in its round: %v", f.Kind, r)
 			case k.on == onWorker && hitWorkers[f.Worker]:
-				t.Fatalf("w%d is hit twice: %v", f.Worker, r)
+				t.Fatalf("%s is hit twice: %v", f.target(), r)
 			case k.on == onBroker:
 				hitBrokers++
 			}
