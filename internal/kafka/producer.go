@@ -25,8 +25,9 @@ func NewProducer(cfg Config, extra ...kgo.Opt) (*kgo.Client, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 
 		// A webhook has no key and may go anywhere: fill one partition's batch,
-		// then move on, and prefer brokers that keep up.
-		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(64<<10, true, true, nil)),
+		// then move on, and prefer brokers that keep up. Floods have partitions of
+		// their own.
+		kgo.RecordPartitioner(lanes{kgo.UniformBytesPartitioner(64<<10, true, true, nil)}),
 
 		// No linger: an HTTP caller waits, and under load batches fill by
 		// themselves while the previous request is in flight.
