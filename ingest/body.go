@@ -13,40 +13,44 @@ import (
 // the budget. Headers are bounded by the server.
 const envelope = 2 << 10
 
+// firstRead is how much of a body has room before any of it has come, in bytes.
+const firstRead = 128 << 10
+
 func bodyTooLarge(detail string) *problem {
 	return &problem{status: http.StatusRequestEntityTooLarge, slug: "too-large", title: "Body too large", detail: detail, hangUp: true}
 }
 
 func tooLarge(err error) bool { return errors.Is(err, kerr.MessageTooLarge) }
 
-// readBody reads the body into a buffer of the pool, and tells how much of the
-// budget it has taken for it; nothing where it fails. A body of unknown length
-// takes more as it comes.
-func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (_ *[]byte, held int64, _ *problem) {
+// readBody reads the body into a buffer of the pool, and tells how many bytes it
+// has taken for it; none where it fails. A large body, or one of unknown length,
+// takes more as it comes: a caller that announces much and sends little must not
+// hold much.
+func (g *Gateway) readBody(r *http.Request, a *admission) (_ *[]byte, held int64, _ *problem) {
 	limit := g.cfg.MaxBody
 	if r.ContentLength > limit {
 		return nil, 0, bodyTooLarge(fmt.Sprintf("%d bytes; this gateway takes %d", r.ContentLength, limit))
 	}
-	size := r.ContentLength
+	size, most := r.ContentLength, r.ContentLength+1
 	if size < 0 {
-		size = 4 << 10
+		size, most = 4<<10, limit+1
 	}
+	size = min(size, firstRead)
 	held = size + envelope
-	if !g.budget.take(held) {
-		g.metrics.failed.WithLabelValues("budget").Inc()
-		return nil, 0, fullBudget()
+	if p := a.take(held); p != nil {
+		return nil, 0, p
 	}
 	buf := g.buffers.get(int(size) + 1) // One more, to see the end without growing.
 	p := func() *problem {
 		for {
 			if len(*buf) == cap(*buf) {
-				grow := int64(cap(*buf))
-				if !g.budget.take(grow) {
-					g.metrics.failed.WithLabelValues("budget").Inc()
-					return fullBudget()
+				larger := min(2*int64(cap(*buf)), most)
+				grow := larger - int64(cap(*buf))
+				if p := a.take(grow); p != nil {
+					return p
 				}
 				held += grow
-				*buf = append(make([]byte, 0, 2*cap(*buf)), *buf...)
+				*buf = append(make([]byte, 0, larger), *buf...)
 			}
 			n, err := r.Body.Read((*buf)[len(*buf):cap(*buf)])
 			*buf = (*buf)[:len(*buf)+n]
@@ -61,7 +65,7 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (_ *[]byte, h
 		}
 	}()
 	if p != nil {
-		g.budget.give(held)
+		a.give(held)
 		g.buffers.put(buf)
 		return nil, 0, p
 	}

@@ -135,3 +135,75 @@ func TestSlowClientIsCutOff(t *testing.T) {
 		t.Errorf("%v bytes are still taken", used)
 	}
 }
+
+// TestDrainSaysSoFirst stops a gateway that has a delay: it is unready, and takes
+// webhooks until load balancers have seen that. A connection that is kept ends then.
+func TestDrainSaysSoFirst(t *testing.T) {
+	c := cluster(t)
+	g := gateway(t, producer(t, c), func(cfg *Config) { cfg.DrainDelay = 500 * time.Millisecond })
+	base, stop, done := serve(t, g)
+	send := func() (int, bool) {
+		resp, err := http.Post(base+"/v1/webhooks/open", "", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		return resp.StatusCode, resp.Close
+	}
+	if code, closing := send(); code != 200 || closing {
+		t.Fatalf("before: %d, closing %v", code, closing)
+	}
+	kept := dial(t, base)
+	if _, err := io.WriteString(kept, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	eventually(t, "it says that it is not ready", func() bool { code, _ := readyz(t, g); return code == 503 && g.kafka.draining.Load() })
+	if code, _ := send(); code != 200 {
+		t.Errorf("while it waits to be noticed: %d", code)
+	}
+	if _, err := io.ReadAll(kept); err != nil {
+		t.Errorf("a connection that is kept does not end: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := len(stored(t, c)); n != 2 {
+		t.Errorf("%d webhooks are stored, want 2", n)
+	}
+}
+
+// TestDrainIsBounded stops a gateway while a request waits for a broker that never
+// answers, and another drips: both are cut off.
+func TestDrainIsBounded(t *testing.T) {
+	p := newHeld()
+	g := gateway(t, struct{ Producer }{drainable{p}}, func(cfg *Config) { cfg.DrainTimeout = 300 * time.Millisecond })
+	base, stop, done := serve(t, g)
+	waiting := make(chan error, 1)
+	go func() {
+		resp, err := http.Post(base+"/v1/webhooks/open", "", strings.NewReader("x"))
+		if err == nil {
+			resp.Body.Close()
+			err = fmt.Errorf("answered %s", resp.Status)
+		}
+		waiting <- err
+	}()
+	<-p.arrived
+	if _, err := io.WriteString(dial(t, base), "POST /v1/webhooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nslow"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both are served", func() bool { return g.pending.inUse() == 2 })
+	start := time.Now()
+	stop()
+	if err := <-done; err == nil {
+		t.Error("what was cut off is no error")
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("the drain took %s", d)
+	}
+	if err := <-waiting; strings.Contains(err.Error(), "answered 200") {
+		t.Error("a webhook that is not stored was answered 200")
+	}
+	p.finish(nil)
+}

@@ -72,13 +72,8 @@ func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request) {
 		u = refused(&problem{status: http.StatusGone, slug: "disabled", title: "Source is disabled", detail: "events of this source are not wanted any more", hangUp: true})
 	case r.Method != http.MethodPost:
 		u = refused(&problem{status: http.StatusMethodNotAllowed, slug: "method", title: "Only POST", allow: http.MethodPost, detail: "events are posted; " + r.Method + " does nothing here"})
-	case !g.pending.take(1):
-		u = refused(unavailable("busy", "too many requests at once"))
 	default:
-		func() {
-			defer g.pending.give(1)
-			u = g.acceptUpload(w, r, src)
-		}()
+		u = g.admitUpload(w, r, src)
 	}
 	// The server's own deadline was set when the upload began.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
@@ -87,8 +82,18 @@ func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request) {
 
 const answerTimeout = 10 * time.Second
 
+func (g *Gateway) admitUpload(w http.ResponseWriter, r *http.Request, src *source) *uploaded {
+	a, p := g.admit(src)
+	if p != nil {
+		p.hangUp = true
+		return refused(p)
+	}
+	defer a.release()
+	return g.acceptUpload(w, r, src, a)
+}
+
 // acceptUpload reads an upload under its idempotency key, if it has one.
-func (g *Gateway) acceptUpload(w http.ResponseWriter, r *http.Request, src *source) *uploaded {
+func (g *Gateway) acceptUpload(w http.ResponseWriter, r *http.Request, src *source, a *admission) *uploaded {
 	options, p := uploadOptions(r)
 	if p != nil {
 		return refused(p)
@@ -98,15 +103,14 @@ func (g *Gateway) acceptUpload(w http.ResponseWriter, r *http.Request, src *sour
 		return refused(p)
 	}
 	memory := int64(3*options.Buffer + envelope)
-	if !g.budget.take(memory) {
-		g.metrics.failed.WithLabelValues("budget").Inc()
-		return refused(fullBudget())
+	if p := a.take(memory); p != nil {
+		return refused(p)
 	}
-	defer g.budget.give(memory)
+	defer a.give(memory)
 	body := newPacedBody(w, r, g.cfg.ReadTimeout)
 	defer body.finish()
 	if key == "" {
-		return g.storeUpload(r, src, body, options, key)
+		return g.storeUpload(r, src, a, body, options, key)
 	}
 	body.sum = sha256.New()
 	earlier, p := g.uploads.begin(src.Name, key)
@@ -118,7 +122,7 @@ func (g *Gateway) acceptUpload(w http.ResponseWriter, r *http.Request, src *sour
 	}
 	var u *uploaded
 	defer func() { g.uploads.end(src.Name, key, u, body) }()
-	u = g.storeUpload(r, src, body, options, key)
+	u = g.storeUpload(r, src, a, body, options, key)
 	return u
 }
 
@@ -162,9 +166,9 @@ func uploadOptions(r *http.Request) (o upload.Options, p *problem) {
 const uploadBuffer = 64 << 10
 
 // storeUpload checks the events of an upload and stores those that are good.
-func (g *Gateway) storeUpload(r *http.Request, src *source, body *pacedBody, options upload.Options, key string) *uploaded {
+func (g *Gateway) storeUpload(r *http.Request, src *source, a *admission, body *pacedBody, options upload.Options, key string) *uploaded {
 	u := &uploaded{unit: "line", first: 1}
-	pack := g.newPacker(r, src, key, u)
+	pack := g.newPacker(r, src, a, key, u)
 	body.before = pack.beforeRead
 	u.ended = readUpload(body, options, pack, u)
 	pack.close()

@@ -33,6 +33,7 @@ const (
 // far behind the first as its event does in the upload: what identifies an event does
 // not depend on where groups end.
 type packer struct {
+	place    *admission
 	g        *Gateway
 	template schemas.Webhook
 	to       *uploaded
@@ -60,7 +61,7 @@ type group struct {
 	id     schemas.ID
 }
 
-func (g *Gateway) newPacker(r *http.Request, src *source, key string, to *uploaded) *packer {
+func (g *Gateway) newPacker(r *http.Request, src *source, a *admission, key string, to *uploaded) *packer {
 	headers := keepHeaders(map[string]string{}, r.Header)
 	delete(headers, "content-encoding") // the body is stored without
 	delete(headers, provider.HeaderIdempotencyKey)
@@ -68,7 +69,7 @@ func (g *Gateway) newPacker(r *http.Request, src *source, key string, to *upload
 		headers[provider.HeaderIdempotencyKey] = key
 	}
 	return &packer{
-		g: g, to: to, slots: make(chan struct{}, groupsInFlight), stored: map[int]group{},
+		g: g, place: a, to: to, slots: make(chan struct{}, groupsInFlight), stored: map[int]group{},
 		template: schemas.Webhook{
 			Tenant: src.Tenant, Account: src.Account, Source: src.Name, Provider: src.Provider.Name(), RemoteIP: g.remoteIP(r),
 			ContentType: provider.TypeNDJSON, Headers: headers, Query: r.URL.RawQuery, Verified: provider.SchemeBearer,
@@ -142,7 +143,7 @@ func (p *packer) flush() *problem {
 	hook.Headers[provider.HeaderUploadFirst] = strconv.FormatInt(p.first, 10)
 	p.g.metrics.bytes.Add(float64(len(hook.Body)))
 	p.flying.Go(func() {
-		failure := p.g.store(&hook, held)
+		failure := p.g.store(&hook, p.place, held)
 		p.g.buffers.put(body)
 		if failure == nil {
 			p.done(done)
@@ -158,15 +159,17 @@ func (p *packer) flush() *problem {
 func (p *packer) ready(held int64) (schemas.ID, *problem) {
 	p.slots <- struct{}{} // given back within the gateway's timeout for Kafka
 	failure := p.failed()
-	if failure == nil && !p.takeBudget(held) {
-		p.g.metrics.failed.WithLabelValues("budget").Inc()
-		failure = fullBudget()
+	if failure == nil {
+		failure = p.place.count()
+	}
+	if failure == nil {
+		failure = p.take(held)
 	}
 	var id uuid.UUID
 	if failure == nil {
 		var err error
 		if id, err = uuid.NewV7(); err != nil {
-			p.g.budget.give(held)
+			p.place.give(held)
 			failure = unavailable("no-id", "no random numbers for an id")
 		}
 	}
@@ -176,20 +179,20 @@ func (p *packer) ready(held int64) (schemas.ID, *problem) {
 	return schemas.ID(id), failure
 }
 
-// takeBudget waits for room: unlike a webhook, an upload can.
-func (p *packer) takeBudget(held int64) bool {
-	if p.g.budget.take(held) {
-		return true
+// take waits for room: unlike a webhook, an upload can.
+func (p *packer) take(held int64) *problem {
+	if p.place.room(held) == nil {
+		return nil
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(p.g.cfg.AckTimeout); time.Now().Before(end); {
 		<-tick.C
-		if p.g.budget.take(held) {
-			return true
+		if p.place.room(held) == nil {
+			return nil
 		}
 	}
-	return false
+	return p.place.take(held)
 }
 
 // done counts a group that is durable, once all before it are.

@@ -66,11 +66,11 @@ func TestHandshake(t *testing.T) {
 		{name: "asked for", kind: kind, status: 200, stored: 1, confirmed: 1, counted: "confirmed", logged: "confirmed a subscription"},
 		{name: "old signature", kind: kind, changes: []string{"SignatureVersion", "1"}, status: 200, stored: 1, confirmed: 1, counted: "confirmed"},
 		{name: "long answer", kind: kind, set: serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }), status: 200, stored: 1, confirmed: 1, counted: "confirmed"},
-		{name: "topic that is not listed", kind: kind, changes: []string{"TopicArn", snstest.Topic + "2"}, status: 401},
-		{name: "forged signature", kind: kind, forge: true, status: 401},
-		{name: "another host", kind: kind, changes: []string{"SubscribeURL", "https://evil.example/?Action=ConfirmSubscription&Token=1"}, status: 401},
-		{name: "address of this machine", kind: kind, changes: []string{"SubscribeURL", "https://127.0.0.1/?Action=ConfirmSubscription&Token=1"}, status: 401},
-		{name: "stale", kind: kind, changes: []string{"Timestamp", "2020-01-01T00:00:00.000Z"}, status: 401},
+		{name: "topic that is not listed", kind: kind, changes: []string{"TopicArn", snstest.Topic + "2"}, status: 503},
+		{name: "forged signature", kind: kind, forge: true, status: 503},
+		{name: "another host", kind: kind, changes: []string{"SubscribeURL", "https://evil.example/?Action=ConfirmSubscription&Token=1"}, status: 503},
+		{name: "address of this machine", kind: kind, changes: []string{"SubscribeURL", "https://127.0.0.1/?Action=ConfirmSubscription&Token=1"}, status: 503},
+		{name: "stale", kind: kind, changes: []string{"Timestamp", "2020-01-01T00:00:00.000Z"}, status: 503},
 		{name: "refused by Amazon", kind: kind, set: status(403), status: 503, stored: 1, confirmed: 1, counted: "failed", logged: "403 Forbidden"},
 		{name: "redirected", kind: kind, set: serve(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
@@ -83,7 +83,7 @@ func TestHandshake(t *testing.T) {
 			a.Serve = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
 		}, status: 503, logged: "could not be verified"},
 		{name: "end of a subscription", kind: "UnsubscribeConfirmation", status: 200, stored: 1, logged: "has ended its subscription"},
-		{name: "words only", kind: "Notification", changes: []string{"SubscribeURL", "https://" + confirmPath}, status: 401},
+		{name: "words only", kind: "Notification", changes: []string{"SubscribeURL", "https://" + confirmPath}, status: 503},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := snstest.New(t)

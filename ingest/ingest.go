@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/time/rate"
 
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/spool"
@@ -47,6 +48,7 @@ type Source struct {
 	Provider    provider.Provider
 	Credentials provider.Credentials
 	Disabled    bool // answers 410: most providers then stop sending
+	Limits      Limits
 }
 
 // Config configures a Gateway. Sources, Producer and Serde are required; any
@@ -60,6 +62,9 @@ type Config struct {
 	MaxBody    int64  // largest body in bytes; default 10 MiB
 	ByteBudget int64  // bytes of all webhooks not yet durable; default 64 MiB
 	MaxPending int64  // requests at once; default 4096
+	// MaxConnections is how many may be open; default: twice MaxPending, since one
+	// that is kept waits for its next request.
+	MaxConnections int64
 
 	// Spool, where set, keeps webhooks while Kafka does not take them. Serve drains
 	// it; whoever opened it closes it, after Serve.
@@ -95,15 +100,17 @@ type Gateway struct {
 	sources map[string]*source
 	budget  *budget
 	pending *budget
-	buffers *buffers
-	hooks   *hooks
-	health  *telemetry.Health
-	kafka   *kafkaHealth
-	tokens  *tokens
-	bearers []bearer
-	uploads *uploads
-	metrics *metrics
-	spool   *spool.Spool // nil: none
+	// overflow is what all sources beyond their shares have together.
+	overflow share
+	buffers  *buffers
+	hooks    *hooks
+	health   *telemetry.Health
+	kafka    *kafkaHealth
+	tokens   *tokens
+	bearers  []bearer
+	uploads  *uploads
+	metrics  *metrics
+	spool    *spool.Spool // nil: none
 	// patience is how long a webhook waits for Kafka at first.
 	patience time.Duration
 
@@ -116,7 +123,11 @@ type source struct {
 	verifier provider.Verifier
 	// handshakes confirms what the provider asks.
 	handshakes *http.Client
+	share      share
+	rate       *rate.Limiter // nil: none
 	requests   [len(countedCodes)]prometheus.Counter
+	overflowed prometheus.Counter
+	refused    prometheus.Counter
 }
 
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -130,6 +141,7 @@ func New(cfg Config) (*Gateway, error) {
 	orDefault(&cfg.MaxBody, 10<<20)
 	orDefault(&cfg.ByteBudget, 64<<20)
 	orDefault(&cfg.MaxPending, 4096)
+	orDefault(&cfg.MaxConnections, max(16, 2*cfg.MaxPending))
 	orDefault(&cfg.AckTimeout, 12*time.Second)
 	orDefault(&cfg.SpoolAfter, 2*time.Second)
 	orDefault(&cfg.ReadTimeout, 30*time.Second)
@@ -159,6 +171,7 @@ func New(cfg Config) (*Gateway, error) {
 
 		confirmations: &confirmationPool{},
 	}
+	g.overflow = g.fairShare()
 	g.kafka = newKafkaHealth(cfg.Producer, cfg.Logger)
 	g.metrics = newMetrics(cfg.Registerer, g.budget, g.pending)
 	if g.spool != nil {
@@ -196,8 +209,14 @@ func (g *Gateway) addSource(s Source) error {
 	if err != nil {
 		return fmt.Errorf("source %q: %w", s.Name, err)
 	}
-	g.sources[s.Name] = &source{Source: s, verifier: v, handshakes: publicnet.ClientOr(s.Credentials.Client, handshakeTimeout), requests: g.metrics.requestsOf(s.Name)}
-	return g.addBearers(g.sources[s.Name])
+	src := &source{
+		Source: s, verifier: v, handshakes: publicnet.ClientOr(s.Credentials.Client, handshakeTimeout),
+		requests:   g.metrics.requestsOf(s.Name),
+		overflowed: g.metrics.overflowed.WithLabelValues(s.Name), refused: g.metrics.refused.WithLabelValues(s.Name),
+	}
+	src.share, src.rate = g.limits(s.Limits, len(g.cfg.Sources) == 1)
+	g.sources[s.Name] = src
+	return g.addBearers(src)
 }
 
 // ServeHTTP serves the gateway's paths.

@@ -20,6 +20,8 @@ type metrics struct {
 	requests   *prometheus.CounterVec
 	unknown    prometheus.Counter
 	failed     *prometheus.CounterVec
+	overflowed *prometheus.CounterVec
+	refused    *prometheus.CounterVec
 	handshakes *prometheus.CounterVec
 	bytes      prometheus.Counter
 	duration   prometheus.Histogram
@@ -36,8 +38,16 @@ func newMetrics(reg prometheus.Registerer, bytes, pending *budget) *metrics {
 		}, []string{"source", "code"}),
 		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "posthorn_gateway_failed_total",
-			Help: "Webhooks that could not be stored: produce (Kafka refused), timeout (no answer), budget (too much pending).",
+			Help: "Webhooks that could not be stored: produce (Kafka refused), timeout (no answer), budget (too many bytes pending), pending (too many requests).",
 		}, []string{"reason"}),
+		overflowed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "posthorn_gateway_overflowed_total",
+			Help: "Requests beyond the rate or share of their source, by source: they went to the partitions for floods.",
+		}, []string{"source"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "posthorn_gateway_refused_total",
+			Help: "Requests beyond the rate or share of their source that found no room there either, by source.",
+		}, []string{"source"}),
 		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "posthorn_gateway_handshakes_total",
 			Help: "Subscriptions that providers asked to confirm, by source and result: confirmed or failed.",
@@ -59,7 +69,7 @@ func newMetrics(reg prometheus.Registerer, bytes, pending *budget) *metrics {
 	}
 	m.unknown = m.requests.WithLabelValues("unknown", strconv.Itoa(http.StatusNotFound))
 	if reg != nil {
-		reg.MustRegister(m.requests, m.failed, m.handshakes, m.bytes, m.duration, m.produce,
+		reg.MustRegister(m.requests, m.failed, m.overflowed, m.refused, m.handshakes, m.bytes, m.duration, m.produce,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "posthorn_gateway_pending_bytes",
 				Help: "Bytes of the budget taken by webhooks not yet durable.",

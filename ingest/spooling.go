@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/ingest/spool"
+	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -70,7 +71,9 @@ func (g *Gateway) keep(value []byte) bool {
 
 // resend produces a webhook of the spool.
 func (g *Gateway) resend(value []byte, done func(error)) {
-	g.cfg.Producer.Produce(context.Background(), &kgo.Record{Topic: schemas.TopicWebhooks, Value: value}, func(_ *kgo.Record, err error) {
+	rec := &kgo.Record{Topic: schemas.TopicWebhooks, Value: value}
+	kafka.ToOverflow(rec) // what is late must not stand before what comes now
+	g.cfg.Producer.Produce(context.Background(), rec, func(_ *kgo.Record, err error) {
 		g.kafka.result(err)
 		if tooLarge(err) || errors.Is(err, kerr.InvalidRecord) {
 			err = fmt.Errorf("%w: %w", spool.ErrRefused, err)

@@ -51,10 +51,13 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	case p == nil:
 		answer(w, id)
 	default:
-		if status = src.statusFor(p); status == http.StatusOK {
+		if status = src.statusFor(p, r); status == http.StatusOK {
 			break // refused, but there is nothing that the caller should mend
 		}
 		p.status = status
+		if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+			p.retryAfter = retryAfter
+		}
 		p.write(w, r)
 	}
 	g.metrics.observe(src, status, time.Since(start))
@@ -63,7 +66,7 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
 // statusFor is the status of a refusal in the way of the source's provider: some
 // take a usual one for a reason to stop sending, others never stop without one of
 // their own.
-func (s *source) statusFor(p *problem) int {
+func (s *source) statusFor(p *problem, r *http.Request) int {
 	a, ok := s.Provider.(provider.Answerer)
 	if !ok {
 		return p.status
@@ -72,11 +75,14 @@ func (s *source) statusFor(p *problem) int {
 	switch p.status {
 	case http.StatusUnauthorized:
 		why = provider.RefusedForged
+		if p.challenge != "" && r.Header.Get("Authorization") == "" {
+			why = provider.RefusedUnasked
+		}
 	case http.StatusConflict:
 		why = provider.RefusedRepeated
 	case http.StatusRequestEntityTooLarge:
 		why = provider.RefusedTooLarge
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusBadRequest: // the last: the body did not arrive
 		why = provider.RefusedBusy
 	default:
 		return p.status
@@ -114,37 +120,41 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source, st
 		return schemas.ID{}, &problem{status: http.StatusMethodNotAllowed, slug: "method", title: "Only POST", allow: http.MethodPost,
 			detail: "webhooks are posted; " + r.Method + " does nothing here"}
 	}
-	if !g.pending.take(1) {
-		return schemas.ID{}, unavailable("busy", "too many requests at once")
+	a, p := g.admit(src)
+	if p != nil {
+		return schemas.ID{}, p
 	}
-	defer g.pending.give(1)
+	defer a.release()
 
 	var shown provider.Verified
 	if !src.verifier.SignsBody() {
-		var p *problem
 		if shown, p = g.verify(r, nil, src, start); p != nil {
 			return schemas.ID{}, p
 		}
 	}
-	body, held, p := g.readBody(w, r)
+	body, held, p := g.readBody(r, a)
 	if p != nil {
 		return schemas.ID{}, p
 	}
 	defer g.buffers.put(body)
 	if src.verifier.SignsBody() {
 		if shown, p = g.verify(r, *body, src, time.Now()); p != nil {
-			g.budget.give(held)
+			a.give(held)
 			return schemas.ID{}, p
 		}
 	}
 	if g.tokens.known(src.Name, shown.Token) {
-		g.budget.give(held)
+		a.give(held)
 		return schemas.ID{}, &problem{status: http.StatusConflict, slug: "repeated", title: "Stored already",
 			detail: "a webhook with this token was stored before"}
 	}
+	if p := a.count(); p != nil {
+		a.give(held)
+		return schemas.ID{}, p
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		g.budget.give(held)
+		a.give(held)
 		return schemas.ID{}, unavailable("no-id", "no random numbers for an id")
 	}
 	hook := g.hooks.get()
@@ -156,7 +166,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source, st
 		Body: *body, SHA256: sha256.Sum256(*body), Verified: shown.Scheme,
 	}
 	g.metrics.bytes.Add(float64(len(*body)))
-	if p := g.store(hook, held); p != nil {
+	if p := g.store(hook, a, held); p != nil {
 		return hook.ID, p
 	}
 	if shown.Notice != "" {
@@ -197,20 +207,22 @@ func keepHeaders(m map[string]string, h http.Header) map[string]string {
 // store produces the webhook and waits until it is durable, in Kafka or in the
 // spool. It takes over held bytes of the budget, which come back when the producer
 // lets go of the record: that may be after the caller was answered.
-func (g *Gateway) store(hook *schemas.Webhook, held int64) *problem {
+func (g *Gateway) store(hook *schemas.Webhook, a *admission, held int64) *problem {
 	value := g.buffers.get(len(hook.Body) + envelope)
 	*value = g.cfg.Serde.Append(*value, schemas.TopicWebhooks, hook)
 	if g.spool != nil && g.kafka.failing() && g.keep(*value) {
 		g.buffers.put(value)
-		g.budget.give(held)
+		a.give(held)
 		return nil
 	}
+	rec := &kgo.Record{Topic: schemas.TopicWebhooks, Value: *value}
+	a.route(rec)
 	confirmed := g.confirmations.get(g.patience)
 	start := time.Now()
 	// The request's context is not passed on: records of one batch share their
 	// fate, and one caller that hangs up must not fail the others.
-	g.cfg.Producer.Produce(context.Background(), &kgo.Record{Topic: schemas.TopicWebhooks, Value: *value}, func(_ *kgo.Record, err error) {
-		g.budget.give(held)
+	g.cfg.Producer.Produce(context.Background(), rec, func(_ *kgo.Record, err error) {
+		a.give(held)
 		g.kafka.result(err)
 		confirmed.answer <- err
 	})

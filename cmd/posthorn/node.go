@@ -64,7 +64,7 @@ func (n *node) gateway(to *actors, listener net.Listener, spools bool) error {
 	}
 	g, err := ingest.New(ingest.Config{
 		Sources: sources, Producer: producer, Serde: n.serde,
-		MaxBody: int64(n.cfg.Gateway.MaxBody), ByteBudget: int64(n.cfg.Gateway.ByteBudget), DrainTimeout: n.cfg.Gateway.Drain,
+		MaxBody: int64(n.cfg.Gateway.MaxBody), ByteBudget: int64(n.cfg.Gateway.ByteBudget), DrainTimeout: n.cfg.Gateway.Drain, DrainDelay: n.cfg.Gateway.DrainDelay,
 		Spool:  kept,
 		Health: n.health, Registerer: n.reg, Logger: n.log,
 	})
@@ -110,6 +110,7 @@ func (n *node) sources() ([]ingest.Source, error) {
 			return nil, err
 		}
 		source.Disabled = s.Disabled
+		source.Limits = ingest.Limits{Rate: s.Rate, Burst: s.Burst, Concurrency: int64(s.Concurrency)}
 		sources = append(sources, source)
 	}
 	return sources, nil

@@ -33,7 +33,8 @@ func (Brevo) Verifier(c Credentials) (Verifier, error) {
 // above. That is why what seems forged gets it too, since the password configured
 // here may be the wrong one.
 func (Brevo) Answer(why Refusal) int {
-	if why == RefusedBusy || why == RefusedForged {
+	switch why {
+	case RefusedBusy, RefusedForged, RefusedUnasked:
 		return http.StatusTooManyRequests
 	}
 	return 0

@@ -35,14 +35,16 @@ func (Mailgun) Name() string { return "mailgun" }
 // Version returns the version of this decoder.
 func (Mailgun) Version() int32 { return 1 }
 
-// Answer stops Mailgun, which 406 alone does, where sending again can't help. That is
-// so with a wrong key too: events that come before it is corrected are lost, since
-// each would be refused for eight hours otherwise.
+// Answer stops Mailgun, which 406 alone does, where sending again can't help. What
+// seems forged is refused as usual, to be sent again for eight hours: when it is the
+// key that is configured wrongly, or this machine's clock, there is that time to
+// correct it and nothing is lost.
 func (Mailgun) Answer(why Refusal) int {
-	if why == RefusedBusy {
-		return 0
+	switch why {
+	case RefusedRepeated, RefusedTooLarge:
+		return http.StatusNotAcceptable
 	}
-	return http.StatusNotAcceptable
+	return 0
 }
 
 // Verifier checks the signature in the body.

@@ -154,7 +154,7 @@ func TestMailgunRepeats(t *testing.T) {
 }
 
 func TestMailgunAnswers(t *testing.T) {
-	for why, want := range map[Refusal]int{RefusedForged: http.StatusNotAcceptable, RefusedRepeated: http.StatusNotAcceptable, RefusedTooLarge: http.StatusNotAcceptable, RefusedBusy: 0} {
+	for why, want := range map[Refusal]int{RefusedForged: 0, RefusedUnasked: 0, RefusedRepeated: http.StatusNotAcceptable, RefusedTooLarge: http.StatusNotAcceptable, RefusedBusy: 0} {
 		if got := (Mailgun{}).Answer(why); got != want {
 			t.Errorf("%d: %d, want %d", why, got, want)
 		}

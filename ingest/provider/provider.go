@@ -87,6 +87,7 @@ func (e *Error) Error() string {
 const (
 	ReasonBadJSON      = "bad_json"
 	ReasonBadForm      = "bad_form"
+	ReasonBadEncoding  = "bad_encoding"
 	ReasonNotAnEvent   = "not_an_event"
 	ReasonMissingField = "missing_field"
 	ReasonBadField     = "bad_field"

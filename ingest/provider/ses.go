@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"net/http"
 	"strings"
 	"unicode"
 
@@ -36,6 +37,18 @@ func (SES) Version() int32 { return sesVersion }
 // which are required. With a user and password these are required too, and
 // then raw message delivery, which SNS does not sign, is taken as well.
 func (SES) Verifier(c Credentials) (Verifier, error) { return newSNSVerifier(c) }
+
+// Answer asks Amazon SNS to send again by 503: it drops a message at once at any
+// status from 400 to 499, 429 perhaps excepted. What seems forged gets it too, since
+// it may be the topics or the password that are configured wrongly; there is an hour
+// at most to correct that. User and password SNS shows only when it is asked by 401.
+func (SES) Answer(why Refusal) int {
+	switch why {
+	case RefusedBusy, RefusedForged:
+		return http.StatusServiceUnavailable
+	}
+	return 0
+}
 
 // Decode reads SNS's envelope or what stands in it. Confirmations of a
 // subscription and the messages that tell of a topic being set up yield nothing.

@@ -90,7 +90,8 @@ func TestAnswers(t *testing.T) {
 		want int
 	}{
 		{Postmark{}, RefusedForged, 0}, {Postmark{}, RefusedTooLarge, 403}, {Postmark{}, RefusedBusy, 0},
-		{Brevo{}, RefusedBusy, 429}, {Brevo{}, RefusedForged, 429}, {Brevo{}, RefusedTooLarge, 0},
+		{Brevo{}, RefusedBusy, 429}, {Brevo{}, RefusedForged, 429}, {Brevo{}, RefusedUnasked, 429}, {Brevo{}, RefusedTooLarge, 0},
+		{SES{}, RefusedBusy, 503}, {SES{}, RefusedForged, 503}, {SES{}, RefusedUnasked, 0}, {SES{}, RefusedTooLarge, 0},
 	} {
 		if got := c.p.Answer(c.why); got != c.want {
 			t.Errorf("%T answers %d to %d, want %d", c.p, got, c.why, c.want)

@@ -87,11 +87,18 @@ const (
 	RefusedTooLarge
 	// RefusedBusy: it is to be sent again.
 	RefusedBusy
+	// RefusedUnasked: it shows no user and password, and is told that they are
+	// wanted; some show them only then.
+	RefusedUnasked
 )
 
 // Answerer is a provider that takes other answers than is usual: 401 to what is
-// forged, 409 to what is repeated, 413 to what is too large and 503 to what is to be
-// sent again.
+// forged, 409 to what is repeated, 413 to what is too large and 503 or 429 to what is
+// to be sent again.
+//
+// What is real may seem forged while a key is configured wrongly. It must be sent
+// again then, for as long as the provider does that: it is there once the key is
+// mended. A status that stops a provider is for what no configuration mends.
 type Answerer interface {
 	// Answer returns the status for a refusal, or 0 for the usual one.
 	Answer(Refusal) int

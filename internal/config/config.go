@@ -81,6 +81,9 @@ type Gateway struct {
 	MaxBody    Size          `yaml:"max_body"`
 	ByteBudget Size          `yaml:"byte_budget"`
 	Drain      time.Duration `yaml:"drain"`
+	// DrainDelay is how long a gateway that is told to stop still accepts requests
+	// while /readyz says that it is not ready, for a load balancer to notice.
+	DrainDelay time.Duration `yaml:"drain_delay"`
 	Spool      Spool         `yaml:"spool"`
 }
 
@@ -157,6 +160,14 @@ type Source struct {
 	Topics []string `yaml:"topics"`
 	// Disabled answers 410: most providers then stop sending.
 	Disabled bool `yaml:"disabled"`
+	// Rate is how many webhooks a second are taken with everybody's; those beyond
+	// are taken as a flood. 0: no bound.
+	Rate float64 `yaml:"rate"`
+	// Burst is how many may come at once before Rate counts. 0: those of a second.
+	Burst int `yaml:"burst"`
+	// Concurrency is how many requests are served at once with everybody's. 0: a
+	// quarter of what the gateway serves, or all of it where there is one source.
+	Concurrency int `yaml:"concurrency"`
 }
 
 // namedSecret is a secret with its field's name.

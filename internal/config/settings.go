@@ -67,6 +67,9 @@ func Settings() []Setting {
 		{"gateway.drain", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.DurationVar(&c.Gateway.Drain, path, c.Gateway.Drain, "")
 		}},
+		{"gateway.drain_delay", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.DurationVar(&c.Gateway.DrainDelay, path, c.Gateway.DrainDelay, "")
+		}},
 		{"gateway.spool.enabled", "", "", func(c *Config, fs *pflag.FlagSet, path string) { fs.Var(&c.Gateway.Spool.Enabled, path, "") }},
 		{"gateway.spool.dir", "", "", text(func(c *Config) *string { return &c.Gateway.Spool.Dir })},
 		{"gateway.spool.max_size", "", "", size(func(c *Config) *Size { return &c.Gateway.Spool.MaxSize })},

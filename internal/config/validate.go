@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"regexp"
@@ -78,6 +79,9 @@ func (c *Config) Validate(needs ...Need) error {
 	}
 	if s := c.Gateway.Spool; s.Enabled.Or(true) && s.MaxSize < 2*c.Gateway.MaxBody {
 		v.add("gateway.spool.max_size", "can't hold a few webhooks of gateway.max_body", "1GiB is sane; to have none set gateway.spool.enabled: false")
+	}
+	if d := c.Gateway.DrainDelay; d < 0 || d > 5*time.Minute {
+		v.add("gateway.drain_delay", fmt.Sprintf("%s is out of range", d), "up to 5m; what the load balancer takes to see /readyz")
 	}
 	if d := c.Processor.CommitInterval; d < time.Millisecond || d > 10*time.Second {
 		v.add("processor.commit_interval", fmt.Sprintf("%s is out of range", d), "between 1ms and 10s")
@@ -166,6 +170,15 @@ func (v *validation) sources(sources []Source) {
 			v.add(at, "username and password belong together", "set both, or neither to take webhooks from anybody")
 		}
 		v.link(at+".url", s.URL, "http", "https")
+		if s.Rate < 0 || math.IsNaN(s.Rate) || math.IsInf(s.Rate, 0) {
+			v.add(at+".rate", fmt.Sprintf("%v is no number of webhooks a second", s.Rate), "leave it out for no bound")
+		}
+		if s.Burst < 0 || s.Burst > 0 && s.Rate == 0 {
+			v.add(at+".burst", "is how many webhooks may come at once before rate counts", "set rate too, or leave burst out")
+		}
+		if s.Concurrency < 0 {
+			v.add(at+".concurrency", fmt.Sprintf("%d is no number of requests", s.Concurrency), "leave it out for a fair share")
+		}
 		for _, secret := range s.secrets() {
 			v.secret(at+"."+secret.name, *secret.Secret, nil)
 		}

@@ -42,12 +42,13 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	c.Kafka.Partitions = 0
 	c.Kafka.Brokers = []string{"nohost"}
 	c.Gateway.ByteBudget, c.Gateway.Spool.MaxSize = 1, 1<<20
+	c.Gateway.DrainDelay = -time.Second
 	c.ClickHouse.DSN = "not a dsn with topsecret"
 	c.Processor.Stages = []string{"normalise"}
 	c.Processor.MessageHorizon, c.Processor.WindowRetention = time.Hour, 7*time.Minute
 	c.RecipientSecret = Secret{Inline: "short"}
 	c.Sources = []Source{
-		{Name: "a", Provider: "mailjet", Account: "a", Username: "u"},
+		{Name: "a", Provider: "mailjet", Account: "a", Username: "u", Rate: -1, Burst: -1, Concurrency: -1},
 		{Name: "a", Provider: "carrier-pigeon", Account: "a"},
 	}
 	c.Endpoints = []Endpoint{
@@ -57,8 +58,8 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	}
 	found := problems(c.Validate())
 	for _, field := range []string{
-		"tenant", "log.level", "kafka.partitions", "kafka.brokers[0]", "gateway.byte_budget", "gateway.spool.max_size", "clickhouse.dsn",
-		"processor.stages[0]", "processor.message_horizon", "processor.window_retention", "recipient_secret", "sources[0]", "sources[1].name", "sources[1].provider",
+		"tenant", "log.level", "kafka.partitions", "kafka.brokers[0]", "gateway.byte_budget", "gateway.drain_delay", "gateway.spool.max_size", "clickhouse.dsn",
+		"processor.stages[0]", "processor.message_horizon", "processor.window_retention", "recipient_secret", "sources[0]", "sources[0].rate", "sources[0].burst", "sources[0].concurrency", "sources[1].name", "sources[1].provider",
 		"endpoints[0].url", "endpoints[0].secret", "endpoints[1].name", "endpoints[1].url", "endpoints[1].secret", "endpoints[2].secret",
 	} {
 		if found[field] == "" {

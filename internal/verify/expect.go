@@ -84,8 +84,13 @@ func (v *verifier) expectBody(w *schemas.Webhook, at place, arrived schemas.Time
 	if !ok {
 		return reject(-1, "unknown_provider", "", "")
 	}
+	unpacked, err := provider.Unpack(w)
+	var packed *provider.Error
+	if errors.As(err, &packed) {
+		return reject(-1, packed.Reason, packed.Field, packed.Detail)
+	}
 	var failed error
-	p.Decode(w, func(index int, ev *schemas.Event, err error) {
+	p.Decode(unpacked, func(index int, ev *schemas.Event, err error) {
 		if failed != nil || (only >= 0 && index >= 0 && int32(index) != only) {
 			return
 		}

@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/processor/stream/streamtest"
 	"github.com/posthorn/posthorn/schemas"
@@ -381,4 +384,29 @@ func FuzzBody(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestCompressedBody reads what a proxy compressed, and refuses a bomb with its
+// reason.
+func TestCompressedBody(t *testing.T) {
+	packed := func(body string) *schemas.Webhook {
+		var buf bytes.Buffer
+		w := gzip.NewWriter(&buf)
+		if _, err := w.Write([]byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		hook := webhook(buf.String())
+		hook.Headers = map[string]string{"content-encoding": "gzip"}
+		return hook
+	}
+	events, refused := run(t, driver(t, nil), packed(string(batchOf(3).Body)), packed(strings.Repeat("[", 40<<20)))
+	if len(events) != 3 {
+		t.Errorf("%d events, want 3", len(events))
+	}
+	if len(refused) != 1 || refused[0].Reason != provider.ReasonBadEncoding || refused[0].Index != -1 || refused[0].Offset != 41 {
+		t.Errorf("refused %+v", refused)
+	}
 }

@@ -61,8 +61,13 @@ func (t *task) normalize(ctx stream.Context, hook *schemas.Webhook, at place) er
 		return nil
 	}
 	out.version = p.Version()
+	unpacked, err := provider.Unpack(hook)
+	if err != nil {
+		out.reject(-1, err)
+		return nil
+	}
 	found := at.only < 0
-	p.Decode(hook, func(index int, ev *schemas.Event, err error) {
+	p.Decode(unpacked, func(index int, ev *schemas.Event, err error) {
 		if at.only >= 0 && index >= 0 && int32(index) != at.only {
 			return
 		}
