@@ -118,7 +118,11 @@ func (n *node) deriveBeside(vc verify.Config) func(context.Context, schemas.Gene
 		// Never used again: whatever a predecessor has left open is fenced by the
 		// group, or ends with its timeout.
 		instance := "rebuild-" + uuid.NewString()
-		s := stages{node: n, secret: vc.Secret, rules: vc.Rules, live: generation.Live{Generation: g}, beside: instance}
+		places, err := places(n.cfg)
+		if err != nil {
+			return err
+		}
+		s := stages{node: n, secret: vc.Secret, rules: vc.Rules, places: places, live: generation.Live{Generation: g}, beside: instance}
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
 		to := actorsUntil(ctx, n.log)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/posthorn/posthorn/processor/delivery"
 	"github.com/posthorn/posthorn/processor/engagement"
 	"github.com/posthorn/posthorn/processor/normalize"
+	"github.com/posthorn/posthorn/processor/normalize/geo"
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/processor/trigger"
 )
@@ -23,6 +25,7 @@ type stages struct {
 	secret    []byte
 	rules     *trigger.Set
 	endpoints []delivery.Endpoint
+	places    *geo.Database
 
 	live generation.Live
 	reg  prometheus.Registerer
@@ -38,6 +41,11 @@ func (n *node) processor(to *actors) error {
 	var err error
 	if s.secret, s.rules, err = secretAndRules(n.cfg); err != nil {
 		return err
+	}
+	if slices.Contains(n.cfg.Processor.Stages, config.StageNormalize) {
+		if s.places, err = places(n.cfg); err != nil {
+			return err
+		}
 	}
 	if err := checkCalls(n.cfg, s.rules); err != nil {
 		return err
@@ -79,6 +87,18 @@ func secretAndRules(cfg *config.Config) ([]byte, *trigger.Set, error) {
 	return []byte(secret), rules, err
 }
 
+// places opens the database of countries, where one is configured.
+func places(cfg *config.Config) (*geo.Database, error) {
+	if cfg.Processor.GeoDatabase == "" {
+		return nil, nil
+	}
+	db, err := geo.Open(cfg.Processor.GeoDatabase)
+	if err != nil {
+		return nil, &config.FieldError{Field: "processor.geo_database", Problem: err.Error()}
+	}
+	return db, nil
+}
+
 // add adds the worker of one stage.
 func (s *stages) add(ctx context.Context, to *actors, name string) error {
 	g := s.live.Generation
@@ -89,7 +109,7 @@ func (s *stages) add(ctx context.Context, to *actors, name string) error {
 			return err
 		}
 		return s.worker(to, name, normalize.Stage(normalize.Config{
-			Serde: s.serde, Secret: normalize.OneSecret(s.secret), Webhooks: reader, Generation: g,
+			Serde: s.serde, Secret: normalize.OneSecret(s.secret), Webhooks: reader, Generation: g, Places: s.places,
 		}), reader.Close)
 	case config.StageEngagement:
 		return s.worker(to, name, engagement.Stage(engagement.Config{

@@ -123,6 +123,10 @@ type Processor struct {
 	MessageHorizon time.Duration `yaml:"message_horizon"`
 	// WindowRetention is how long after its end a window of statistics changes.
 	WindowRetention time.Duration `yaml:"window_retention"`
+	// GeoDatabase is the path of a database of countries and cities in MaxMind's
+	// format (.mmdb): it tells the country of an address where the provider does
+	// not. It is read at start. Empty: none is told.
+	GeoDatabase string `yaml:"geo_database"`
 }
 
 // API serves statistics.

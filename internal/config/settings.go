@@ -88,6 +88,7 @@ func Settings() []Setting {
 		{"processor.message_horizon", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.DurationVar(&c.Processor.MessageHorizon, path, c.Processor.MessageHorizon, "")
 		}},
+		{"processor.geo_database", "", "", text(func(c *Config) *string { return &c.Processor.GeoDatabase })},
 		{"processor.window_retention", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.DurationVar(&c.Processor.WindowRetention, path, c.Processor.WindowRetention, "")
 		}},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/posthorn/posthorn/schemas"
@@ -61,6 +62,32 @@ func (v *verifier) loadFacts(i int) (*facts, error) {
 	return f, nil
 }
 
+// locate takes over the place that an event was found with, where its webhook
+// names none but the address of a person. It came out of the database of the day,
+// which may be another by now: it can't be worked out again.
+func (f *facts) locate() {
+	for id, found := range f.found {
+		for _, o := range f.expected[id] {
+			if o.Country != "" || o.IP == "" || o.Machine == schemas.MachineProxy || o.Machine == schemas.MachineMachine {
+				continue
+			}
+			from := found[0]
+			if i := slices.IndexFunc(found, func(e *schemas.Event) bool { return e.RawRef == o.RawRef }); i >= 0 {
+				from = found[i]
+			}
+			if from.IP != o.IP || !countryCode.MatchString(from.Country) {
+				continue
+			}
+			o.Country = from.Country
+			if o.Region == "" && o.City == "" {
+				o.Region, o.City = from.Region, from.City
+			}
+		}
+	}
+}
+
+var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
+
 // derived is a message as the verifier works it out, or one of its lives.
 type derived struct {
 	message *schemas.Message
@@ -81,6 +108,7 @@ func (v *verifier) compareFacts(i int) error {
 	if err != nil {
 		return err
 	}
+	f.locate()
 	groups := map[messageKey]*group{}
 	of := func(e *schemas.Event) *group {
 		k := keyOf(e)

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/ingest/provider"
+	"github.com/posthorn/posthorn/processor/normalize/client"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -107,6 +109,7 @@ func (v *verifier) expectBody(w *schemas.Webhook, at place, arrived schemas.Time
 			v.report.check(checkEvents).Skipped++ // until it is replayed
 		default:
 			v.complete(ev, w, at, arrived, index)
+			fillClient(ev, p.Version())
 			failed = v.facts.put(ev.RecipientID[:], kindExpectedEvent, ev.AppendAvro(nil))
 		}
 	})
@@ -131,6 +134,16 @@ func (v *verifier) complete(ev *schemas.Event, w *schemas.Webhook, at place, arr
 	mac := hmac.New(sha256.New, v.cfg.Secret)
 	_, _ = mac.Write([]byte(who))
 	ev.RecipientID = schemas.ID(mac.Sum(nil)[:16])
+}
+
+// fillClient fills in what the user agent tells, in the words of all providers.
+// The tables for that are the processor's, as the decoders are.
+func fillClient(ev *schemas.Event, decoder int32) {
+	read := client.Parse(ev.UserAgent)
+	ev.ClientName = cmp.Or(client.Name(ev.ClientName), read.Name)
+	ev.ClientOS = cmp.Or(client.OS(ev.ClientOS), read.OS)
+	ev.DeviceType = cmp.Or(client.Device(ev.DeviceType), read.Device)
+	ev.MapperVersion = decoder + client.Version
 }
 
 func (v *verifier) expectRejection(r *schemas.Rejection) error {

@@ -1,8 +1,9 @@
 // Package verify checks Posthorn's outputs against its source of truth: it
 // recomputes everything from posthorn.webhooks and compares.
 //
-// It shares nothing with the processors but the providers' decoders and the
-// parser of rules: a mistake there that both make would go unseen. Where they
+// It shares nothing with the processors but the providers' decoders, the tables
+// of user agents and the parser of rules: a mistake there that both make would go
+// unseen. Where they
 // update state event by event, it sorts all events of a message and counts.
 //
 // A run takes a cut, the ends of posthorn.webhooks, waits until every stage has

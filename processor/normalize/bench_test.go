@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/posthorn/posthorn/ingest/provider"
+	"github.com/posthorn/posthorn/processor/normalize/client"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -37,11 +38,14 @@ func batchOf(n int) *schemas.Webhook {
 // codec is the stage's own way without records and transactions: decode,
 // complete, encode.
 type codec struct {
-	ids   *recipients
-	bytes int
+	ids       *recipients
+	describer describer
+	bytes     int
 }
 
-func newCodec() *codec { return &codec{ids: newRecipients(secret)} }
+func newCodec() *codec {
+	return &codec{ids: newRecipients(secret), describer: describer{clients: client.NewCache()}}
+}
 
 func (c *codec) normalize(hook *schemas.Webhook) (err error) {
 	at := place{partition: 5, offset: 40, arrivedAt: schemas.FromTime(arrived), only: -1}
@@ -52,6 +56,7 @@ func (c *codec) normalize(hook *schemas.Webhook) (err error) {
 			return
 		}
 		complete(ev, at, c.ids)
+		c.describer.describe(ev, 1)
 		buf = serde.Append(buf, schemas.TopicEventsByRecipient, ev)
 	})
 	c.bytes += len(buf)

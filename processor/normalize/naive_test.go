@@ -11,6 +11,7 @@ import (
 
 	"github.com/linkedin/goavro/v2"
 
+	"github.com/posthorn/posthorn/processor/normalize/client"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -97,6 +98,7 @@ func (n naive) native(hook *schemas.Webhook, arrived time.Time, index int, m map
 			metadata[k] = fmt.Sprint(v)
 		}
 	}
+	reader := client.Parse(str("agent"))
 	native := map[string]any{
 		"event_id": fingerprint.Sum(nil)[:16], "provider_event_id": nil, "tenant": hook.Tenant, "account": hook.Account, "source": hook.Source, "provider": "mailjet",
 		"type": "unknown", "provider_type": str("event"), "occurred_at": time.Unix(seconds, 0).UTC(), "occurred_precision_ms": 1000, "provider_time": nil, "time_suspect": false,
@@ -104,10 +106,10 @@ func (n naive) native(hook *schemas.Webhook, arrived time.Time, index int, m map
 		"recipient": opt(str("email")), "recipient_id": recipient[:], "recipient_domain": opt(strings.ToLower(domain)), "recipient_ambiguous": false,
 		"campaign_id": opt(campaign), "campaign_name": opt(str("customcampaign")), "contact_id": opt(id("mj_contact_id")), "list_id": opt(id("mj_list_id")), "custom_id": opt(str("CustomID")),
 		"tags": []any{}, "metadata": metadata, "url": nil, "link_index": nil, "ip": opt(str("ip")), "user_agent": opt(str("agent")), "country": opt(strings.ToUpper(str("geo"))), "region": nil, "city": nil,
-		"client_name": nil, "client_os": nil, "device_type": nil, "machine": "unknown", "machine_reasons": []any{}, "first": false,
+		"client_name": opt(reader.Name), "client_os": opt(reader.OS), "device_type": opt(reader.Device), "machine": "unknown", "machine_reasons": []any{}, "first": false,
 		"bounce_class": nil, "reject_reason": nil, "smtp_code": nil, "smtp_enhanced": nil, "mta_response": nil, "description": nil, "complaint_source": nil, "attempt": nil,
 		"raw_ref":        map[string]any{"webhook_id": hook.ID[:], "partition": 5, "offset": 40, "index": index},
-		"mapper_version": 1,
+		"mapper_version": 1 + client.Version,
 	}
 	switch str("event") {
 	case "sent":

@@ -9,6 +9,8 @@ import (
 	"fmt"
 
 	"github.com/posthorn/posthorn/ingest/provider"
+	"github.com/posthorn/posthorn/processor/normalize/client"
+	"github.com/posthorn/posthorn/processor/normalize/geo"
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -39,6 +41,9 @@ type Config struct {
 	// Webhooks reads earlier webhooks for replays. Without it they are
 	// rejected.
 	Webhooks WebhookReader
+	// Places tells the country of an address where the provider does not; nil:
+	// none is told.
+	Places *geo.Database
 	// Generation is the one to derive.
 	Generation schemas.Generation
 }
@@ -62,6 +67,7 @@ func Stage(cfg Config) stream.Stage {
 			}
 			return &task{
 				cfg: cfg, recipients: map[string]*recipients{},
+				describer: describer{clients: client.NewCache(), places: cfg.Places},
 				events: cfg.Generation.Topic(schemas.TopicEventsByRecipient), rejected: cfg.Generation.Topic(schemas.TopicRejected),
 			}, nil
 		},

@@ -17,6 +17,7 @@ import (
 type task struct {
 	cfg        Config
 	recipients map[string]*recipients // by tenant
+	describer  describer
 
 	events, rejected string // topics of the generation
 }
@@ -80,6 +81,7 @@ func (t *task) normalize(ctx stream.Context, hook *schemas.Webhook, at place) er
 			return
 		}
 		complete(ev, at, ids)
+		t.describer.describe(ev, out.version)
 		out.event(ev)
 	})
 	if !found {
