@@ -45,6 +45,7 @@ func messageRows(table string) rows {
 		micros("first_event_at", func(m *schemas.Message) schemas.Timestamp { return m.FirstEventAt }),
 		micros("last_event_at", func(m *schemas.Message) schemas.Timestamp { return m.LastEventAt }),
 		micros("last_arrived_at", func(m *schemas.Message) schemas.Timestamp { return m.LastArrivedAt }),
+		code("machine_reasons", func(m *schemas.Message) string { return m.MachineReasons }),
 		integer("revision", func(m *schemas.Message) int64 { return m.Revision }),
 	})
 }

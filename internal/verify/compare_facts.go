@@ -92,6 +92,7 @@ var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 type derived struct {
 	message *schemas.Message
 	events  []*schemas.Event
+	folded  set
 	// touched: events outside of the cut have changed it as well.
 	touched bool
 }
@@ -134,12 +135,14 @@ func (v *verifier) compareFacts(i int) error {
 	for k, g := range groups {
 		for _, life := range v.lives(g.occurrences) {
 			d := &derived{events: choose(life), touched: g.touched}
-			d.message = derive(k, d.events)
+			slices.SortFunc(d.events, byTime)
+			d.folded = foldedOf(d.events)
+			d.message = derive(k, d.events, d.folded)
 			g.lives = append(g.lives, d)
 			for _, e := range d.events {
 				chosen[e.EventID] = append(chosen[e.EventID], e)
 			}
-			v.contribute(counts, d.message, d.events)
+			v.contribute(counts, d.message, d.events, d.folded)
 			of := [2]string{d.message.Tenant, campaignOf(d.message)}
 			if spans[of] == nil {
 				spans[of] = &span{}

@@ -29,9 +29,9 @@ func campaignOf(m *schemas.Message) string {
 // contribute adds what one message counts: all its events in its lifetime, in a
 // window those that had arrived when it was closed, and what is missing in the
 // windows in the late totals.
-func (v *verifier) contribute(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event) {
+func (v *verifier) contribute(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event, folded set) {
 	all := map[windowKey]*schemas.Counters{}
-	tally(all, m, events)
+	tally(all, m, events, folded)
 	windows, earliest := map[schemas.Timestamp]bool{}, m.FirstEventAt
 	for _, e := range events {
 		windows[windowOf(e.OccurredAt)] = true
@@ -53,7 +53,7 @@ func (v *verifier) contribute(to map[windowKey]*schemas.Counters, m *schemas.Mes
 			continue
 		}
 		then := map[windowKey]*schemas.Counters{}
-		tally(then, derive(messageKey{tenant: m.Tenant}, inTime), inTime)
+		tally(then, derive(messageKey{tenant: m.Tenant}, inTime, folded), inTime, folded)
 		for k, c := range then {
 			if k.basis == schemas.BasisLifetime || k.start != start {
 				continue
@@ -90,7 +90,8 @@ func (k windowKey) hasWindow() bool {
 
 // tally adds what one message counts, in its lifetime and in the windows of both
 // bases.
-func tally(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event) {
+func tally(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event, folded set) {
+	automated := automatedOf(events, folded)
 	campaign := campaignOf(m)
 	add := func(at schemas.Timestamp, apply func(c *schemas.Counters)) {
 		at = windowOf(at)
@@ -123,7 +124,7 @@ func tally(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*sch
 		add(m.FirstClickedAt, func(c *schemas.Counters) { c.ClickDelays++; c.ClickDelayMS += m.ClickDelayMS.Int64 })
 	}
 	for _, e := range events {
-		byHuman := e.Machine != schemas.MachineMachine
+		byHuman := e.Machine != schemas.MachineMachine && !automated[e].any()
 		add(e.OccurredAt, func(c *schemas.Counters) {
 			switch {
 			case e.Type == schemas.EventTypeOpened && byHuman:

@@ -30,9 +30,17 @@ func byTime(a, b *schemas.Event) int {
 	return cmp.Or(cmp.Compare(a.OccurredAt, b.OccurredAt), bytes.Compare(a.EventID[:], b.EventID[:]))
 }
 
-// derive works a message out from all its events at once.
-func derive(key messageKey, events []*schemas.Event) *schemas.Message {
+// derive works a message out from all its events at once. Of those in folded
+// nothing is known but that they were.
+func derive(key messageKey, events []*schemas.Event, folded set) *schemas.Message {
 	slices.SortFunc(events, byTime)
+	automated := automatedOf(events, folded)
+	byPerson := func(t schemas.EventType) test {
+		return func(e *schemas.Event) bool { return human(t)(e) && !automated[e].any() }
+	}
+	inDetail := func(is test) test {
+		return func(e *schemas.Event) bool { return is(e) && !folded[e] }
+	}
 	m := &schemas.Message{
 		Tenant: key.tenant, Account: key.account, MessageID: key.message, RecipientID: key.recipient,
 		Provider:     firstText(events, func(e *schemas.Event) string { return e.Provider }),
@@ -47,6 +55,8 @@ func derive(key messageKey, events []*schemas.Event) *schemas.Message {
 		FirstEventAt: events[0].OccurredAt,
 		LastEventAt:  events[len(events)-1].OccurredAt,
 		Revision:     int64(len(events)),
+
+		MachineReasons: automated.String(),
 	}
 	for _, e := range events {
 		m.TimeSuspect = m.TimeSuspect || e.TimeSuspect
@@ -63,16 +73,16 @@ func derive(key messageKey, events []*schemas.Event) *schemas.Message {
 	}
 	m.DeliveredAt = firstTime(events, is(schemas.EventTypeDelivered))
 	m.FirstOpenedAt = firstTime(events, is(schemas.EventTypeOpened))
-	m.FirstHumanOpenedAt = firstTime(events, human(schemas.EventTypeOpened))
+	m.FirstHumanOpenedAt = firstTime(events, inDetail(byPerson(schemas.EventTypeOpened)))
 	m.FirstClickedAt = firstTime(events, is(schemas.EventTypeClicked))
-	m.FirstHumanClickedAt = firstTime(events, human(schemas.EventTypeClicked))
+	m.FirstHumanClickedAt = firstTime(events, inDetail(byPerson(schemas.EventTypeClicked)))
 	m.BouncedAt = firstTime(events, is(schemas.EventTypeBounced))
 	m.ComplainedAt = firstTime(events, is(schemas.EventTypeComplained))
 	m.UnsubscribedAt = firstTime(events, is(schemas.EventTypeUnsubscribed))
 	m.Opens = count(events, is(schemas.EventTypeOpened))
-	m.HumanOpens = count(events, human(schemas.EventTypeOpened))
+	m.HumanOpens = count(events, byPerson(schemas.EventTypeOpened))
 	m.Clicks = count(events, is(schemas.EventTypeClicked))
-	m.HumanClicks = count(events, human(schemas.EventTypeClicked))
+	m.HumanClicks = count(events, byPerson(schemas.EventTypeClicked))
 	m.Deferrals = count(events, is(schemas.EventTypeDeferred))
 	m.Complaints = count(events, is(schemas.EventTypeComplained))
 	m.Unsubscribes = count(events, is(schemas.EventTypeUnsubscribed))

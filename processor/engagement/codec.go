@@ -15,9 +15,11 @@ import (
 // and per event a byte that says which texts follow. It is read by this stage
 // alone and versioned by its first byte. A message is its last life, then those
 // before it; each begins with its last arrival, so that a sweep need not read
-// further. Version 1 knew no lives, nor which event names which campaign.
+// further. Version 1 knew no lives, nor which event names which campaign; until
+// version 3 events were not weighed against each other.
 const (
-	stateVersion  = 2
+	stateVersion  = 3
+	stateVersion2 = 2
 	stateVersion1 = 1
 )
 
@@ -34,7 +36,11 @@ const (
 )
 
 func (m *message) append(b []byte) []byte {
-	b = m.state.append(append(b, stateVersion))
+	version := byte(stateVersion)
+	if m.state.trusting {
+		version = stateVersion2
+	}
+	b = m.state.append(append(b, version))
 	b = avro.AppendLong(b, int64(len(m.earlier)))
 	for _, s := range m.earlier {
 		b = s.append(b)
@@ -167,7 +173,7 @@ var errTooLong = errors.New("a count is larger than the rest of the state")
 func (m *message) decode(b []byte) error {
 	m.state.reset()
 	m.earlier = nil
-	if len(b) == 0 || b[0] != stateVersion && b[0] != stateVersion1 {
+	if len(b) == 0 || b[0] < stateVersion1 || b[0] > stateVersion {
 		return fmt.Errorf("decoding message state: unknown version in %x", b[:min(len(b), 8)])
 	}
 	r := reader{Reader: avro.NewReader(b[1:]), size: len(b), version: b[0]}
@@ -187,7 +193,7 @@ func (m *message) decode(b []byte) error {
 
 // lastArrival reads no more than when the last event of a message arrived.
 func lastArrival(b []byte) (schemas.Timestamp, error) {
-	if len(b) > 0 && b[0] == stateVersion {
+	if len(b) > 0 && b[0] >= stateVersion2 && b[0] <= stateVersion {
 		r := avro.NewReader(b[1:])
 		return schemas.Timestamp(r.Long()), nil
 	}
@@ -198,6 +204,7 @@ func lastArrival(b []byte) (schemas.Timestamp, error) {
 
 // read sets s, which is empty, to the state that r holds.
 func (s *state) read(r *reader) {
+	s.trusting = r.version < stateVersion
 	var last schemas.Timestamp
 	if r.version > stateVersion1 {
 		last = schemas.Timestamp(r.Long())

@@ -127,7 +127,7 @@ func (t *tally) count(m *schemas.Message, s *state, sign int64) {
 	for i := range s.events {
 		e := &s.events[i]
 		human := int64(0)
-		if e.Human() {
+		if s.human(i) {
 			human = sign
 		}
 		switch e.Type {

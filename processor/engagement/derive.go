@@ -48,6 +48,8 @@ func (s *state) derive(id *identity, m *schemas.Message) {
 	}
 	m.FirstEventAt = s.events[0].OccurredAt
 	m.LastEventAt = max(m.LastEventAt, s.events[len(s.events)-1].OccurredAt)
+	s.suspect()
+	m.MachineReasons = s.reasons()
 	send := schemas.EventTypeUnknown
 	for i := range s.events {
 		e := &s.events[i]
@@ -64,14 +66,14 @@ func (s *state) derive(id *identity, m *schemas.Message) {
 		case schemas.EventTypeOpened:
 			m.Opens++
 			first(&m.FirstOpenedAt, e)
-			if e.Human() {
+			if s.human(i) {
 				m.HumanOpens++
 				first(&m.FirstHumanOpenedAt, e)
 			}
 		case schemas.EventTypeClicked:
 			m.Clicks++
 			first(&m.FirstClickedAt, e)
-			if e.Human() {
+			if s.human(i) {
 				m.HumanClicks++
 				first(&m.FirstHumanClickedAt, e)
 			}

@@ -27,7 +27,11 @@
 //     (also for sent), the first that occurred. It is dated by its earliest
 //     event; of the bounces that may decide, hard ones come first. bounce_class
 //     and reject_reason are of the event that decided.
-//   - Human means not known to be a machine.
+//   - Human means not known to be a machine, neither by the event itself nor by
+//     the other events of its message: a click before the delivery, within 3 s of
+//     it, or among 3 different links clicked within 2 s; an open more than a
+//     minute before the delivery. machine_reasons names what only the others told.
+//     Folded events count by themselves.
 //   - Delays are never negative: a click before its open has delay zero.
 //
 // # The campaign

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/posthorn/posthorn/schemas"
@@ -127,6 +128,45 @@ func modelSet(versions []schemas.Event) []schemas.Event {
 
 func modelHuman(e schemas.Event) bool { return e.Machine != schemas.MachineMachine }
 
+// modelSuspicions tells why events are a machine's by the others, given in order.
+func modelSuspicions(events []schemas.Event) map[schemas.ID][]string {
+	reasons := map[schemas.ID][]string{}
+	var clicks []schemas.Event
+	var delivery time.Time
+	for _, e := range events {
+		switch at := e.OccurredAt.Time(); {
+		case e.TimeSuspect:
+		case e.Type == schemas.EventTypeDelivered && delivery.IsZero():
+			delivery = at
+		case e.Type == schemas.EventTypeClicked:
+			clicks = append(clicks, e)
+		}
+	}
+	for _, e := range events {
+		after, click := e.OccurredAt.Time().Sub(delivery), e.Type == schemas.EventTypeClicked
+		switch {
+		case delivery.IsZero() || e.TimeSuspect:
+		case click && after < 0, e.Type == schemas.EventTypeOpened && after < -time.Minute:
+			reasons[e.EventID] = append(reasons[e.EventID], "before_delivery")
+		case click && after < 3*time.Second:
+			reasons[e.EventID] = append(reasons[e.EventID], "fast_click")
+		}
+	}
+	for i, from := range clicks {
+		links, end := map[string]bool{}, i
+		for ; end < len(clicks) && clicks[end].OccurredAt.Time().Sub(from.OccurredAt.Time()) < 2*time.Second; end++ {
+			links[clicks[end].URL] = true
+		}
+		delete(links, "")
+		for _, e := range clicks[i:end] {
+			if len(links) >= 3 && !slices.Contains(reasons[e.EventID], "link_burst") {
+				reasons[e.EventID] = append(reasons[e.EventID], "link_burst")
+			}
+		}
+	}
+	return reasons
+}
+
 func modelMessage(versions, events []schemas.Event) schemas.Message {
 	versions = slices.Clone(versions)
 	slices.SortStableFunc(versions, modelOrder)
@@ -148,11 +188,12 @@ func modelMessage(versions, events []schemas.Event) schemas.Message {
 		}
 		return first, n
 	}
+	suspicions := modelSuspicions(events)
 	is := func(types ...schemas.EventType) func(schemas.Event) bool {
 		return func(e schemas.Event) bool { return slices.Contains(types, e.Type) }
 	}
 	human := func(t schemas.EventType) func(schemas.Event) bool {
-		return func(e schemas.Event) bool { return e.Type == t && modelHuman(e) }
+		return func(e schemas.Event) bool { return e.Type == t && modelHuman(e) && suspicions[e.EventID] == nil }
 	}
 	m := schemas.Message{
 		Tenant: events[0].Tenant, Account: events[0].Account, RecipientID: events[0].RecipientID, MessageID: events[0].MessageID,
@@ -173,6 +214,11 @@ func modelMessage(versions, events []schemas.Event) schemas.Message {
 	for _, e := range events {
 		m.TimeSuspect = m.TimeSuspect || e.TimeSuspect
 		m.LastArrivedAt = max(m.LastArrivedAt, e.ArrivedAt)
+	}
+	for _, reason := range []string{"before_delivery", "fast_click", "link_burst"} {
+		if slices.ContainsFunc(events, func(e schemas.Event) bool { return modelHuman(e) && slices.Contains(suspicions[e.EventID], reason) }) {
+			m.MachineReasons = strings.TrimPrefix(m.MachineReasons+","+reason, ",")
+		}
 	}
 	m.SentAt, _ = occurrences(is(schemas.EventTypeQueued, schemas.EventTypeSent, schemas.EventTypeDelivered))
 	for _, basis := range []schemas.EventType{schemas.EventTypeDelivered, schemas.EventTypeSent, schemas.EventTypeQueued} {
@@ -232,6 +278,7 @@ func modelOutcome(m *schemas.Message, events []schemas.Event) {
 
 // modelCounters adds what a message contributes, one fact at a time.
 func modelCounters(counters map[countersKey]schemas.Counters, m *schemas.Message, events []schemas.Event) {
+	suspicions := modelSuspicions(events)
 	campaign := m.CampaignID
 	if campaign == "" {
 		campaign = "-"
@@ -298,12 +345,12 @@ func modelCounters(counters map[countersKey]schemas.Counters, m *schemas.Message
 			switch {
 			case e.Type == schemas.EventTypeOpened:
 				c.Opens++
-				if modelHuman(e) {
+				if modelHuman(e) && suspicions[e.EventID] == nil {
 					c.HumanOpens++
 				}
 			case e.Type == schemas.EventTypeClicked:
 				c.Clicks++
-				if modelHuman(e) {
+				if modelHuman(e) && suspicions[e.EventID] == nil {
 					c.HumanClicks++
 				}
 			case e.Type == schemas.EventTypeComplained:

@@ -20,7 +20,7 @@ func drawEvent(t *rapid.T, fickle bool) schemas.Event {
 	text := func(name string, values ...string) string { return rapid.SampledFrom(values).Draw(t, name) }
 	message := text("message", "m1", "m2", "m3", "")
 	recipient := rapid.SampledFrom([]byte{1, 2}).Draw(t, "recipient")
-	occurred := at(minutes(0, 20, "occurred"))
+	occurred := at(minutes(0, 20, "occurred") + rapid.SampledFrom([]time.Duration{0, 0, time.Second, 2 * time.Second, 2999 * time.Millisecond, 3 * time.Second}).Draw(t, "seconds"))
 	e := schemas.Event{
 		EventID:     schemas.ID{rapid.Byte().Draw(t, "id"), recipient, byte(len(message)), message2byte(message)},
 		Tenant:      "default",
@@ -37,6 +37,7 @@ func drawEvent(t *rapid.T, fickle bool) schemas.Event {
 		Machine:     schemas.Machine(rapid.IntRange(0, int(schemas.MachineMachine)).Draw(t, "machine")),
 		BounceClass: text("class", "", "hard", "soft"),
 		Country:     text("country", "FR", "DE"),
+		URL:         text("url", "", "u1", "u2", "u3", "u4"),
 	}
 	e.Recipient = []string{1: "a@example.org", 2: ""}[recipient]
 	if message != "" {

@@ -16,6 +16,12 @@ type state struct {
 	events []trigger.Event // by (occurred_at, event_id)
 	folded folded
 	fired  []firedRule
+
+	// suspicions are of events, as derived last; empty: none.
+	suspicions []suspicion
+	// trusting is set for a state of before events were weighed against each other,
+	// until it changes: what it contributed was without.
+	trusting bool
 }
 
 // firedRule is a rule that fires once per message and has.
@@ -28,7 +34,7 @@ type firedRule struct {
 func (s *state) reset() {
 	clear(s.facts)
 	clear(s.events)
-	*s = state{facts: s.facts[:0], events: s.events[:0]}
+	*s = state{facts: s.facts[:0], events: s.events[:0], suspicions: s.suspicions[:0]}
 }
 
 // effect is what an event does to a state.

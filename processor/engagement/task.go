@@ -201,7 +201,9 @@ func (t *task) touch(m *message) {
 		var derived schemas.Message
 		s.derive(&m.identity, &derived)
 		t.changes.remove(&derived, s)
+		s.trusting = false
 	}
+	m.state.trusting = false
 }
 
 // Timer deletes messages that have passed the horizon: the stage sets no other

@@ -68,7 +68,7 @@ func Stage(cfg Config) stream.Stage {
 			return &task{
 				cfg: cfg, recipients: map[string]*recipients{},
 				describer: describer{clients: client.NewCache(), places: cfg.Places},
-				events: cfg.Generation.Topic(schemas.TopicEventsByRecipient), rejected: cfg.Generation.Topic(schemas.TopicRejected),
+				events:    cfg.Generation.Topic(schemas.TopicEventsByRecipient), rejected: cfg.Generation.Topic(schemas.TopicRejected),
 			}, nil
 		},
 	}

@@ -12,7 +12,9 @@ const cacheSize = 1024
 
 // Cache remembers the user agents that came last: most mail is read with few. It
 // is not safe for concurrent use.
-type Cache struct{ lru *simplelru.LRU[string, Client] }
+type Cache struct {
+	lru *simplelru.LRU[string, Client]
+}
 
 // NewCache returns an empty cache.
 func NewCache() *Cache {
