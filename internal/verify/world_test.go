@@ -16,6 +16,7 @@ import (
 	"github.com/posthorn/posthorn/processor/campaign"
 	"github.com/posthorn/posthorn/processor/engagement"
 	"github.com/posthorn/posthorn/processor/normalize"
+	"github.com/posthorn/posthorn/processor/normalize/geo"
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/processor/stream/streamtest"
 	"github.com/posthorn/posthorn/processor/trigger"
@@ -57,6 +58,7 @@ type world struct {
 	received []*schemas.Webhook
 	// horizon and retention of the stages; 0: their defaults.
 	horizon, retention time.Duration
+	places             *geo.Database
 }
 
 func newWorld(t *testing.T) *world {
@@ -183,7 +185,7 @@ func (w *world) derive(webhooks []*kgo.Record) map[string][]*kgo.Record {
 		stage stream.Stage
 		in    []*kgo.Record
 	}{
-		{normalize.Stage(normalize.Config{Serde: w.serde, Secret: normalize.OneSecret(w.secret), Webhooks: kept}), webhooks},
+		{normalize.Stage(normalize.Config{Serde: w.serde, Secret: normalize.OneSecret(w.secret), Webhooks: kept, Places: w.places}), webhooks},
 		{engagement.Stage(engagement.Config{Serde: w.serde, Rules: w.rules, Horizon: w.horizon, Retention: w.retention}), nil},
 		{campaign.Stage(campaign.Config{Serde: w.serde, Retention: w.retention}), nil},
 	} {
