@@ -224,6 +224,13 @@ func (c *client) String() string {
 		len(c.bodies), c.events, c.answers, len(c.acked), c.refusals(), c.left)
 }
 
+// refusedBy counts the requests that were answered with a status.
+func (l *ledger) refusedBy(status int) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.statuses[fmt.Sprint(status)]
+}
+
 // refusals counts the requests that were not acknowledged. c.mu is held.
 func (l *ledger) refusals() (n int64) {
 	for _, count := range l.statuses {

@@ -22,8 +22,8 @@ func init() {
 		{"gateway-pause", 1, onWorker, false, 500 * ms, 3 * s, freezeGateway},
 		{"spool-kill", 4, onWorker, false, 2 * s, 5 * s, killSpooling},
 		{"spool-torn", 2, onWorker, false, 2 * s, 4 * s, tearSpool},
-		{"spool-full", 2, onWorker, false, 3 * s, 6 * s, fillSpool},
-		{"kafka-away", 1, onAll, false, 6 * s, 12 * s, partKafka},
+		{"spool-full", 2, onWorker, false, 12 * s, 16 * s, fillSpool},
+		{"kafka-away", 3, onAll, false, 6 * s, 12 * s, partKafka},
 		{"connections-cut", 2, onWorker, true, 0, 2 * s, cutConnections},
 		{"connections-slow", 1, onWorker, true, s, 4 * s, delayConnections},
 		{"connections-thin", 1, onWorker, true, s, 4 * s, throttleConnections},
@@ -183,35 +183,35 @@ func (g *gateway) tear(choice uint64) (string, error) {
 	return fmt.Sprintf("%d bytes of a torn record behind %d", len(rest), len(data)), errors.Join(err, f.Close())
 }
 
-// fillSpool fills a gateway's disk while Kafka is away: nothing can be kept. One
-// time in two the gateway is killed and starts with its disk full.
+// fillSpool fills a gateway's disk while Kafka is away, for longer than a request
+// waits: nothing can be kept, and it must say so. One time in two the gateway is
+// killed and starts with its disk full.
 func fillSpool(ctx context.Context, r *run, f fault) (h hit, err error) {
 	g := r.gateway(f)
 	if !g.disk.mounted {
 		return hit{false, "not tested: mounting a file system is not permitted"}, nil
 	}
+	refused := r.client.refusedBy(503)
 	err = g.away(func() error {
-		err := wait(ctx, f.Hold/2)
+		err := wait(ctx, 2*time.Second)
 		if err == nil {
 			h, err = g.atWork(ctx, r)
 		}
 		if err == nil {
-			err = g.disk.fill()
-		}
-		if err == nil {
-			err = wait(ctx, f.Hold/2)
+			err = errors.Join(g.disk.fill(), wait(ctx, f.Hold))
 		}
 		if err == nil && f.Choice%2 == 0 {
 			h.why += "; killed with its disk full"
-			err = errors.Join(g.kill(), g.disk.fill(), g.launch(), wait(ctx, f.Hold/2))
+			err = errors.Join(g.kill(), g.disk.fill(), g.launch(), wait(ctx, 2*time.Second))
 		}
 		return err
 	})
 	if f.Choice%4 < 2 {
-		// Kafka is back first: what is in the spool must go with the disk still full.
+		// What is in the spool must go while the disk is still full.
 		h.why += "; Kafka back while it was full"
-		err = errors.Join(err, wait(ctx, f.Hold/2))
+		err = errors.Join(err, wait(ctx, 2*time.Second))
 	}
+	h.why += fmt.Sprintf("; %d requests refused with 503", r.client.refusedBy(503)-refused)
 	return h, errors.Join(err, g.disk.free())
 }
 
