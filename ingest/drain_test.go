@@ -159,7 +159,7 @@ func TestDrainSaysSoFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	eventually(t, "it says that it is not ready", func() bool { code, _ := readyz(t, g); return code == 503 && g.kafka.draining.Load() })
+	until(t, "it says that it is not ready", func() bool { code, _ := readyz(t, g); return code == 503 && g.kafka.draining.Load() })
 	if code, _ := send(); code != 200 {
 		t.Errorf("while it waits to be noticed: %d", code)
 	}
@@ -193,7 +193,7 @@ func TestDrainIsBounded(t *testing.T) {
 	if _, err := io.WriteString(dial(t, base), "POST /v1/webhooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nslow"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both are served", func() bool { return g.pending.inUse() == 2 })
+	until(t, "both are served", func() bool { return g.pending.inUse() == 2 })
 	start := time.Now()
 	stop()
 	if err := <-done; err == nil {

@@ -61,18 +61,9 @@ func TestDrippingCallersAreCutOff(t *testing.T) {
 	if answer := drip(t, base, post+"Transfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"); len(answer) > 0 && !bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")) {
 		t.Errorf("dripping chunks: %q", answer)
 	}
-	eventually(t, "places are given back", func() bool { return g.budget.inUse()+g.pending.inUse() == 0 })
+	until(t, "places are given back", func() bool { return g.budget.inUse()+g.pending.inUse() == 0 })
 	if n := len(stored(t, c)); n != 0 {
 		t.Errorf("%d webhooks are stored", n)
-	}
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
 	}
 }
 
@@ -107,7 +98,7 @@ func TestAnnouncedBodyHoldsLittle(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all are being read", func() bool { return g.budget.inUse() >= callers*firstRead })
+	until(t, "all are being read", func() bool { return g.budget.inUse() >= callers*firstRead })
 	if used := g.budget.inUse(); used != callers*(firstRead+envelope) {
 		t.Errorf("%d callers that sent a byte each hold %v bytes", callers, used)
 	}

@@ -1,9 +1,7 @@
 package provider
 
 import (
-	"bytes"
 	"strings"
-	"sync"
 
 	"github.com/posthorn/posthorn/ingest/provider/jsonscan"
 	"github.com/posthorn/posthorn/schemas"
@@ -34,77 +32,20 @@ func (Mailjet) Version() int32 { return mailjetVersion }
 // Verifier checks Basic authentication.
 func (Mailjet) Verifier(c Credentials) (Verifier, error) { return newBasicVerifier(c) }
 
-// mailjetDecoder is what one call of Decode works in.
-type mailjetDecoder struct {
-	event schemas.Event
-	print fingerprint
-}
-
-var mailjetDecoders = sync.Pool{New: func() any { return new(mailjetDecoder) }}
-
-var byteOrderMark = []byte("\ufeff")
-
 // Decode reads an object or an array of objects, whichever it is.
 func (Mailjet) Decode(w *schemas.Webhook, yield func(index int, ev *schemas.Event, err error)) {
-	root, err := jsonscan.Parse(bytes.TrimPrefix(w.Body, byteOrderMark))
-	if err != nil {
-		yield(-1, nil, &Error{Reason: ReasonBadJSON, Detail: "the body is not JSON: " + err.Error()})
-		return
-	}
-	d := mailjetDecoders.Get().(*mailjetDecoder)
-	defer func() {
-		d.event = schemas.Event{} // Hold on to no body.
-		mailjetDecoders.Put(d)
-	}()
-	switch root.Kind {
-	case jsonscan.Object:
-		d.element(w, 0, root.Members(), true, yield)
-	case jsonscan.Array:
-		for i, all := 0, root.Elements(); all.Next(); i++ {
-			members, ok := all.Object()
-			d.element(w, i, members, ok, yield)
-		}
-	default:
-		yield(-1, nil, &Error{Reason: ReasonNotAnEvent, Detail: "the body is neither a JSON object nor an array"})
-	}
+	decodeBatch(w, yield, (*batch).mailjet)
 }
 
-func (d *mailjetDecoder) element(w *schemas.Webhook, index int, members jsonscan.Members, isObject bool, yield func(int, *schemas.Event, error)) {
-	if !isObject {
-		yield(index, nil, &Error{Reason: ReasonNotAnEvent, Detail: "not a JSON object"})
-		return
-	}
+func (b *batch) mailjet(w *schemas.Webhook, index int, members jsonscan.Members) *Error {
 	// On the stack, where writing costs no barriers while garbage is collected.
 	var f mailjetFields
 	f.read(members)
-	if err := d.decode(w, index, &f); err != nil {
-		yield(index, nil, err)
-		return
-	}
-	yield(index, &d.event, nil)
-}
-
-// refusal returns why the fields are no event, or nil.
-func (f *mailjetFields) refusal() *Error {
-	switch {
-	case f.event.Kind <= jsonscan.Null || f.event.Kind == jsonscan.String && len(f.event.Raw) == 0:
-		return &Error{Reason: ReasonMissingField, Field: "event", Detail: "no type of event"}
-	case f.event.Kind != jsonscan.String:
-		return &Error{Reason: ReasonBadField, Field: "event", Detail: "the type of event is not a string"}
-	}
-	return nil
-}
-
-// decode makes d.event of the fields.
-func (d *mailjetDecoder) decode(w *schemas.Webhook, index int, f *mailjetFields) error {
-	if refused := f.refusal(); refused != nil {
+	if refused := noType(&f.event); refused != nil {
 		return refused
 	}
-	d.event = schemas.Event{}
-	ev := &d.event
-	ev.Tenant, ev.Account, ev.Source, ev.Provider = w.Tenant, w.Account, w.Source, mailjetName
+	ev := b.begin(w, index, mailjetName, mailjetVersion)
 	ev.ProviderType = f.event.Text()
-	ev.ReceivedAt = w.ReceivedAt
 	ev.MessageID = f.message()
 	ev.MessageUUID = text(&f.guid)
 	ev.Recipient = text(&f.email)
@@ -113,8 +54,6 @@ func (d *mailjetDecoder) decode(w *schemas.Webhook, index int, f *mailjetFields)
 	ev.CustomID = text(&f.customID)
 	ev.Metadata = payload(&f.payload)
 	ev.UserAgent = text(&f.agent)
-	ev.RawRef.WebhookID, ev.RawRef.Index = w.ID, int32(index)
-	ev.MapperVersion = mailjetVersion
 	if strings.TrimSpace(ev.Recipient) == "" {
 		ev.Recipient = ""
 	}
@@ -124,17 +63,12 @@ func (d *mailjetDecoder) decode(w *schemas.Webhook, index int, f *mailjetFields)
 	}
 	ev.OccurredAt, ev.OccurredPrecisionMS = unixSeconds(&f.time)
 	f.classify(ev)
-	ev.EventID = d.eventID(w, f)
+	ev.EventID = f.identify(b.identity())
 	return nil
 }
 
-// eventID is frozen: see fingerprint.
-func (d *mailjetDecoder) eventID(w *schemas.Webhook, f *mailjetFields) schemas.ID {
-	p := &d.print
-	p.reset()
-	p.text(mailjetName)
-	p.text(w.Tenant)
-	p.text(w.Account)
+// identify is frozen: see fingerprint.
+func (f *mailjetFields) identify(p *fingerprint) schemas.ID {
 	p.value(&f.event)
 	p.value(f.messageField())
 	p.value(&f.email)

@@ -1,9 +1,7 @@
 package provider
 
 import (
-	"bytes"
 	"strings"
-	"sync"
 
 	"github.com/posthorn/posthorn/ingest/provider/jsonscan"
 	"github.com/posthorn/posthorn/schemas"
@@ -34,75 +32,19 @@ func (SendGrid) Version() int32 { return sendgridVersion }
 // both.
 func (SendGrid) Verifier(c Credentials) (Verifier, error) { return newSendGridVerifier(c) }
 
-// sendgridDecoder is what one call of Decode works in.
-type sendgridDecoder struct {
-	event schemas.Event
-	print fingerprint
-}
-
-var sendgridDecoders = sync.Pool{New: func() any { return new(sendgridDecoder) }}
-
 // Decode reads an array of objects, or an object that stands alone.
 func (SendGrid) Decode(w *schemas.Webhook, yield func(index int, ev *schemas.Event, err error)) {
-	root, err := jsonscan.Parse(bytes.TrimPrefix(w.Body, byteOrderMark))
-	if err != nil {
-		yield(-1, nil, &Error{Reason: ReasonBadJSON, Detail: "the body is not JSON: " + err.Error()})
-		return
-	}
-	d := sendgridDecoders.Get().(*sendgridDecoder)
-	defer func() {
-		d.event = schemas.Event{} // Hold on to no body.
-		sendgridDecoders.Put(d)
-	}()
-	switch root.Kind {
-	case jsonscan.Object:
-		d.element(w, 0, root.Members(), true, yield)
-	case jsonscan.Array:
-		for i, all := 0, root.Elements(); all.Next(); i++ {
-			members, ok := all.Object()
-			d.element(w, i, members, ok, yield)
-		}
-	default:
-		yield(-1, nil, &Error{Reason: ReasonNotAnEvent, Detail: "the body is neither a JSON object nor an array"})
-	}
+	decodeBatch(w, yield, (*batch).sendgrid)
 }
 
-func (d *sendgridDecoder) element(w *schemas.Webhook, index int, members jsonscan.Members, isObject bool, yield func(int, *schemas.Event, error)) {
-	if !isObject {
-		yield(index, nil, &Error{Reason: ReasonNotAnEvent, Detail: "not a JSON object"})
-		return
-	}
+func (b *batch) sendgrid(w *schemas.Webhook, index int, members jsonscan.Members) *Error {
 	// On the stack, where writing costs no barriers while garbage is collected.
 	var f sendgridFields
 	f.read(members)
-	if refused := f.refusal(); refused != nil {
-		yield(index, nil, refused)
-		return
+	if refused := noType(&f.event); refused != nil {
+		return refused
 	}
-	d.decode(w, index, &f)
-	yield(index, &d.event, nil)
-}
-
-// refusal returns why the fields are no event, or nil.
-func (f *sendgridFields) refusal() *Error {
-	switch {
-	case f.event.Kind <= jsonscan.Null || f.event.Kind == jsonscan.String && len(bytes.TrimSpace(f.event.Raw)) == 0:
-		return &Error{Reason: ReasonMissingField, Field: "event", Detail: "no type of event"}
-	case f.event.Kind != jsonscan.String:
-		return &Error{Reason: ReasonBadField, Field: "event", Detail: "the type of event is not a string"}
-	}
-	return nil
-}
-
-// decode makes d.event of the fields.
-func (d *sendgridDecoder) decode(w *schemas.Webhook, index int, f *sendgridFields) {
-	d.event = schemas.Event{}
-	ev := &d.event
-	ev.Tenant, ev.Account, ev.Source, ev.Provider = w.Tenant, w.Account, w.Source, sendgridName
-	ev.ReceivedAt = w.ReceivedAt
-	ev.RawRef.WebhookID, ev.RawRef.Index = w.ID, int32(index)
-	ev.MapperVersion = sendgridVersion
-
+	ev := b.begin(w, index, sendgridName, sendgridVersion)
 	ev.ProviderEventID = identifier(&f.eventID)
 	ev.MessageID, ev.RFCMessageID = f.message(), identifier(&f.smtpID)
 	ev.Recipient = strings.TrimSpace(text(&f.email))
@@ -114,7 +56,8 @@ func (d *sendgridDecoder) decode(w *schemas.Webhook, index int, f *sendgridField
 	if len(f.metadata) > 0 {
 		ev.Metadata = f.metadata
 	}
-	ev.EventID = d.eventID(w, f)
+	ev.EventID = f.identify(b.identity())
+	return nil
 }
 
 // sendgridTime reads seconds since 1970, or milliseconds, which events of single
@@ -126,15 +69,10 @@ func sendgridTime(v *jsonscan.Value) (schemas.Timestamp, int32) {
 	return anyTime(*v)
 }
 
-// eventID is frozen: see fingerprint. SendGrid has been seen to repeat an event
+// identify is frozen: see fingerprint. SendGrid has been seen to repeat an event
 // dozens of times, always with the same sg_event_id, which is made of the event's
 // type and the message; attempts and recipients are told apart for good measure.
-func (d *sendgridDecoder) eventID(w *schemas.Webhook, f *sendgridFields) schemas.ID {
-	p := &d.print
-	p.reset()
-	p.text(sendgridName)
-	p.text(w.Tenant)
-	p.text(w.Account)
+func (f *sendgridFields) identify(p *fingerprint) schemas.ID {
 	p.value(&f.event)
 	p.value(&f.email)
 	p.value(&f.attempt)
