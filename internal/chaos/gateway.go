@@ -73,10 +73,6 @@ func (g *gateway) configure(registry string) error {
 	if g.spool {
 		spool = fmt.Sprintf("\n  spool: {enabled: true, dir: %q, max_size: %d, min_free_disk: 0}", g.disk.dir, spoolBytes)
 	}
-	var upload string
-	if uploads() {
-		upload = fmt.Sprintf("  - {name: %s, provider: native, key: %q}\n", uploadSource, uploadToken)
-	}
 	text := fmt.Sprintf(`recipient_secret: %s
 data: %q
 kafka: {brokers: [%s]}
@@ -88,7 +84,8 @@ sources:
   - {name: mailjet, provider: mailjet, account: shop, username: mailjet, password: secret}
   - {name: mailjet-backup, provider: mailjet, account: shop, username: mailjet, password: secret}
   - {name: signed, provider: standard-webhooks, key: %q}
-%s`, secret, filepath.Join(g.dir, "data"), strings.Join(g.proxies.listens(), ", "), registry, g.metrics, g.listen, spool, signingKey, upload)
+  - {name: %s, provider: native, key: %q}
+`, secret, filepath.Join(g.dir, "data"), strings.Join(g.proxies.listens(), ", "), registry, g.metrics, g.listen, spool, signingKey, uploadSource, uploadToken)
 	return os.WriteFile(filepath.Join(g.dir, "posthorn.yaml"), []byte(text), 0o600)
 }
 

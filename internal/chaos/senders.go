@@ -24,12 +24,6 @@ import (
 // uploadSource is the source of the uploads.
 const uploadSource = "uploads"
 
-// uploads tells whether the gateway takes native events at /v1/events.
-func uploads() bool {
-	_, ok := provider.ByName("native")
-	return ok
-}
-
 // sender is what one sender posts: simulated campaigns in its form.
 type sender struct {
 	source    string
@@ -64,9 +58,7 @@ func newSenders(seed uint64) []*sender {
 	senders := []*sender{
 		{source: "mailjet", backup: "mailjet-backup", batch: 3, malformed: 0.01, convert: asItIs, sign: signBasic},
 		{source: "signed", batch: 1, convert: nativeArray, sign: signStandard},
-	}
-	if uploads() {
-		senders = append(senders, &sender{source: uploadSource, batch: 3, packed: true, convert: nativeLines, sign: signUpload})
+		{source: uploadSource, batch: 3, packed: true, convert: nativeLines, sign: signUpload},
 	}
 	for i, s := range senders {
 		s.seed = seed*1_000_000 + uint64(i)*100_000
