@@ -16,8 +16,8 @@ import (
 )
 
 // panicTime is how long after a disk was full the process may end for it: it
-// writes down what all its goroutines do first.
-const panicTime = 5 * time.Second
+// writes down what all its goroutines do first, which takes long where much runs.
+const panicTime = 15 * time.Second
 
 // process is a process under fire, and those before it.
 type process struct {
