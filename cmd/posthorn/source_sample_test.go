@@ -74,8 +74,8 @@ func TestSourceTestEveryProvider(t *testing.T) {
 			t.Errorf("%s: code %d\n%s%s", name, code, out, errOut)
 			continue
 		}
-		if name == "sendgrid.signature" || name == "ses.signature" {
-			if !strings.Contains(out, "401") || !strings.Contains(out, "It was refused, as it must be") || !strings.Contains(out, "It does not show that what the provider signs is taken") {
+		if refusal := map[string]string{"sendgrid.signature": "401", "ses.signature": "503"}[name]; refusal != "" {
+			if !strings.Contains(out, ": "+refusal+" ") || !strings.Contains(out, "It was refused, as it must be") || !strings.Contains(out, "It does not show that what the provider signs is taken") {
 				t.Errorf("%s:\n%s", name, out)
 			}
 			continue

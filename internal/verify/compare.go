@@ -13,6 +13,7 @@ import (
 
 // The checks, in the report's order.
 const (
+	checkWebhooks   = "webhooks"
 	checkEvents     = "events"
 	checkMessages   = "messages"
 	checkStatistics = "statistics"
@@ -22,7 +23,7 @@ const (
 
 func newReport() *Report {
 	r := &Report{}
-	for _, name := range []string{checkEvents, checkMessages, checkStatistics, checkTriggers, checkRejections} {
+	for _, name := range []string{checkWebhooks, checkEvents, checkMessages, checkStatistics, checkTriggers, checkRejections} {
 		r.check(name)
 	}
 	return r

@@ -194,6 +194,23 @@ func TestReplaysAreExpected(t *testing.T) {
 	}
 }
 
+// TestChangedBodyIsDetected changes a webhook behind the gateway's back; what is
+// derived agrees with it.
+func TestChangedBodyIsDetected(t *testing.T) {
+	w := newWorld(t)
+	w.post(w.simulated(20))
+	changed := *w.received[0]
+	changed.ID[0] ^= 1
+	changed.Body = append([]byte(" "), changed.Body...)
+	w.produceWebhooks(&changed)
+	w.write(w.derive(w.webhooks()))
+	w.commitAll()
+	report := w.verify(nil)
+	if got := report.check(checkWebhooks).Differences; got != 1 || report.Differences() != 1 {
+		t.Error(problems(report))
+	}
+}
+
 func TestReportEndsWithItsResult(t *testing.T) {
 	r := newReport()
 	for i := range 12 {
