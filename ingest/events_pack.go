@@ -2,13 +2,10 @@ package ingest
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/provider/jsonscan"
@@ -135,7 +132,7 @@ func (p *packer) flush() *problem {
 		return p.fail(failure)
 	}
 	done.id, hook.ID = id, id
-	hook.ReceivedAt, hook.SHA256 = schemas.FromTime(time.Now()), sha256.Sum256(hook.Body)
+	hook.ReceivedAt, hook.CRC32C = schemas.FromTime(time.Now()), schemas.Checksum(hook.Body)
 	hook.Headers = make(map[string]string, len(p.template.Headers)+1)
 	for k, v := range p.template.Headers {
 		hook.Headers[k] = v
@@ -165,18 +162,11 @@ func (p *packer) ready(held int64) (schemas.ID, *problem) {
 	if failure == nil {
 		failure = p.take(held)
 	}
-	var id uuid.UUID
-	if failure == nil {
-		var err error
-		if id, err = uuid.NewV7(); err != nil {
-			p.place.give(held)
-			failure = unavailable("no-id", "no random numbers for an id")
-		}
-	}
 	if failure != nil {
 		<-p.slots
+		return schemas.ID{}, failure
 	}
-	return schemas.ID(id), failure
+	return p.g.ids.next(), nil
 }
 
 // take waits for room: unlike a webhook, an upload can.

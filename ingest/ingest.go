@@ -104,6 +104,7 @@ type Gateway struct {
 	overflow share
 	buffers  *buffers
 	hooks    *hooks
+	ids      *ids
 	health   *telemetry.Health
 	kafka    *kafkaHealth
 	tokens   *tokens
@@ -162,6 +163,7 @@ func New(cfg Config) (*Gateway, error) {
 		pending: newBudget(cfg.MaxPending),
 		buffers: &buffers{},
 		hooks:   &hooks{},
+		ids:     &ids{},
 		tokens:  newTokens(rememberedTokens),
 		uploads: newUploads(),
 		health:  cfg.Health,

@@ -53,7 +53,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 		wg.Go(func() { g.spool.Drain(spooling, g.resend) })
 	}
 
-	listener = (&connections{limit: g.cfg.MaxConnections}).bind(server, listener)
+	listener = lazily(server, (&connections{limit: g.cfg.MaxConnections}).bind(server, listener))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {

@@ -2,13 +2,12 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/ingest/provider"
@@ -49,7 +48,7 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case p == nil && id.IsZero(): // a probe
 	case p == nil:
-		answer(w, id)
+		answer(w, r, id)
 	default:
 		if status = src.statusFor(p, r); status == http.StatusOK {
 			break // refused, but there is nothing that the caller should mend
@@ -93,10 +92,15 @@ func (s *source) statusFor(p *problem, r *http.Request) int {
 	return p.status
 }
 
-// answer says that the webhook is stored. Mailjet takes exactly 200 for that.
-func answer(w http.ResponseWriter, id schemas.ID) {
+// answer says that the webhook is stored. Mailjet takes exactly 200 for that. No
+// provider reads more, so the id is for who asks for it as RFC 7240 has it.
+func answer(w http.ResponseWriter, r *http.Request, id schemas.ID) {
+	if !slices.ContainsFunc(r.Header[preferHeader], prefersRepresentation) {
+		return
+	}
 	h := w.Header()
 	h["Content-Type"] = jsonType
+	h.Set("Preference-Applied", representation)
 	var buf [64]byte
 	body := append(buf[:0], `{"webhook_id":"`...)
 	body = id.AppendText36(body)
@@ -106,6 +110,20 @@ func answer(w http.ResponseWriter, id schemas.ID) {
 }
 
 var jsonType = []string{"application/json"}
+
+const (
+	preferHeader   = "Prefer"
+	representation = "return=representation"
+)
+
+func prefersRepresentation(list string) bool {
+	for p := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(p), representation) {
+			return true
+		}
+	}
+	return false
+}
 
 // accept takes one webhook and returns once it is durable, or says why not.
 func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source, start time.Time) (schemas.ID, *problem) {
@@ -152,18 +170,14 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source, st
 		a.give(held)
 		return schemas.ID{}, p
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		a.give(held)
-		return schemas.ID{}, unavailable("no-id", "no random numbers for an id")
-	}
+	received := time.Now()
 	hook := g.hooks.get()
 	defer g.hooks.put(hook)
 	*hook = schemas.Webhook{
-		ID: schemas.ID(id), Tenant: src.Tenant, Account: src.Account, Source: src.Name, Provider: src.Provider.Name(),
-		ReceivedAt: schemas.FromTime(time.Now()), RemoteIP: g.remoteIP(r),
+		ID: g.ids.next(), Tenant: src.Tenant, Account: src.Account, Source: src.Name, Provider: src.Provider.Name(),
+		ReceivedAt: schemas.FromTime(received), RemoteIP: g.remoteIP(r),
 		ContentType: r.Header.Get("Content-Type"), Headers: keepHeaders(hook.Headers, r.Header), Query: r.URL.RawQuery,
-		Body: *body, SHA256: sha256.Sum256(*body), Verified: shown.Scheme,
+		Body: *body, CRC32C: schemas.Checksum(*body), Verified: shown.Scheme,
 	}
 	g.metrics.bytes.Add(float64(len(*body)))
 	if p := g.store(hook, a, held); p != nil {

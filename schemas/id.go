@@ -60,31 +60,6 @@ func (id *ID) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// SHA256 is a SHA-256 sum.
-type SHA256 [32]byte
-
-// IsZero tells whether the sum is not set.
-func (s SHA256) IsZero() bool { return s == SHA256{} }
-
-// String returns the sum in hexadecimal.
-func (s SHA256) String() string { return hex.EncodeToString(s[:]) }
-
-// MarshalText returns String.
-func (s SHA256) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText parses 64 hexadecimal digits.
-func (s *SHA256) UnmarshalText(text []byte) error {
-	var sum SHA256
-	if len(text) != 64 {
-		return fmt.Errorf("%q is no SHA-256 sum", text)
-	}
-	if _, err := hex.Decode(sum[:], text); err != nil {
-		return fmt.Errorf("%q is no SHA-256 sum: %w", text, err)
-	}
-	*s = sum
-	return nil
-}
-
 // RecipientID is the first 128 bits of HMAC-SHA256 with the tenant's secret
 // over the address, trimmed of white space and in lower case.
 func RecipientID(secret []byte, address string) ID {

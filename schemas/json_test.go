@@ -2,6 +2,7 @@ package schemas_test
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func TestToJSON(t *testing.T) {
 			`{"id":"01020300-0000-0000-0000-000000000000","tenant":"default","account":"main","source":"mailjet-1","provider":"mailjet",` +
 				`"received_at":"2026-03-01T08:30:00.123456Z","remote_ip":"203.0.113.7","content_type":"application/json",` +
 				`"headers":{"accept":"*/*","user-agent":"Mailjet"},"query":"",` +
-				`"sha256":"` + sampleWebhook().SHA256.String() + `","verified":"basic",` +
+				`"crc32c":` + strconv.FormatInt(sampleWebhook().CRC32C, 10) + `,"verified":"basic",` +
 				`"replay_of":{"webhook_id":"09000000-0000-0000-0000-000000000000","partition":3,"offset":77,"index":-1},` +
 				`"body":"[{\"event\":\"open\",\"time\":1433333949}]"}`},
 		{"body that is no text", schemas.TopicWebhooks, binary, `"verified":"basic","body_base64":"//4="}`},

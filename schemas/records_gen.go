@@ -1595,15 +1595,15 @@ type Webhook struct {
 	Query string `json:"query"`
 	// The body as received, byte for byte.
 	Body []byte `json:"body"`
-	// SHA-256 of body.
-	SHA256 SHA256 `json:"sha256"`
+	// CRC-32C (Castagnoli) of body, as an unsigned number; -1: none, as version 1 has it.
+	CRC32C int64 `json:"crc32c"`
 	// Scheme that verified the request: basic, none, ...
 	Verified string `json:"verified"`
 	// Set on a replay: decode this earlier webhook (or one event of it) again. The body is then empty.
 	ReplayOf *WebhookRef `json:"replay_of,omitzero"`
 }
 
-const schemaOfWebhook = `{"type":"record","name":"Webhook","namespace":"posthorn","doc":"One HTTP request as received: the source of truth. Topic posthorn.webhooks, no key.","fields":[{"name":"id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"UUIDv7 made by the gateway."},{"name":"tenant","type":"string","doc":"Tenant that owns the source."},{"name":"account","type":"string","doc":"Provider account, shared by all sources (URLs) of it."},{"name":"source","type":"string","doc":"Name of the configured source: the last part of the URL."},{"name":"provider","type":"string","doc":"Provider that decodes the body: mailjet, ..."},{"name":"received_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"When the gateway had read the request."},{"name":"remote_ip","type":"string","doc":"Address of the caller, without port."},{"name":"content_type","type":"string","doc":"Content-Type as sent, may be empty."},{"name":"headers","type":{"type":"map","values":"string"},"default":{},"doc":"Selected request headers, names in lower case. Never credentials."},{"name":"query","type":"string","doc":"Raw query string, may be empty."},{"name":"body","type":"bytes","doc":"The body as received, byte for byte."},{"name":"sha256","type":{"type":"fixed","name":"SHA256","size":32},"doc":"SHA-256 of body."},{"name":"verified","type":"string","doc":"Scheme that verified the request: basic, none, ..."},{"name":"replay_of","type":["null",{"type":"record","name":"WebhookRef","doc":"A place in posthorn.webhooks.","fields":[{"name":"webhook_id","type":"ID","doc":"Id of the Webhook."},{"name":"partition","type":"int","default":0,"doc":"Kafka partition of the Webhook."},{"name":"offset","type":"long","default":0,"doc":"Kafka offset of the Webhook."},{"name":"index","type":"int","default":0,"doc":"Position of the event in the webhook's body, from 0; -1 means the whole body."}]}],"default":null,"doc":"Set on a replay: decode this earlier webhook (or one event of it) again. The body is then empty."}]}`
+const schemaOfWebhook = `{"type":"record","name":"Webhook","namespace":"posthorn","doc":"One HTTP request as received: the source of truth. Topic posthorn.webhooks, no key.","fields":[{"name":"id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"UUIDv7 made by the gateway."},{"name":"tenant","type":"string","doc":"Tenant that owns the source."},{"name":"account","type":"string","doc":"Provider account, shared by all sources (URLs) of it."},{"name":"source","type":"string","doc":"Name of the configured source: the last part of the URL."},{"name":"provider","type":"string","doc":"Provider that decodes the body: mailjet, ..."},{"name":"received_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"When the gateway had read the request."},{"name":"remote_ip","type":"string","doc":"Address of the caller, without port."},{"name":"content_type","type":"string","doc":"Content-Type as sent, may be empty."},{"name":"headers","type":{"type":"map","values":"string"},"default":{},"doc":"Selected request headers, names in lower case. Never credentials."},{"name":"query","type":"string","doc":"Raw query string, may be empty."},{"name":"body","type":"bytes","doc":"The body as received, byte for byte."},{"name":"crc32c","type":"long","default":-1,"doc":"CRC-32C (Castagnoli) of body, as an unsigned number; -1: none, as version 1 has it."},{"name":"verified","type":"string","doc":"Scheme that verified the request: basic, none, ..."},{"name":"replay_of","type":["null",{"type":"record","name":"WebhookRef","doc":"A place in posthorn.webhooks.","fields":[{"name":"webhook_id","type":"ID","doc":"Id of the Webhook."},{"name":"partition","type":"int","default":0,"doc":"Kafka partition of the Webhook."},{"name":"offset","type":"long","default":0,"doc":"Kafka offset of the Webhook."},{"name":"index","type":"int","default":0,"doc":"Position of the event in the webhook's body, from 0; -1 means the whole body."}]}],"default":null,"doc":"Set on a replay: decode this earlier webhook (or one event of it) again. The body is then empty."}]}`
 
 // AvroSchema returns the schema as JSON.
 func (*Webhook) AvroSchema() string { return schemaOfWebhook }
@@ -1621,7 +1621,7 @@ func (x *Webhook) AppendAvro(dst []byte) []byte {
 	dst = avro.AppendStringMap(dst, x.Headers)
 	dst = avro.AppendString(dst, x.Query)
 	dst = avro.AppendBytes(dst, x.Body)
-	dst = append(dst, x.SHA256[:]...)
+	dst = avro.AppendLong(dst, x.CRC32C)
 	dst = avro.AppendString(dst, x.Verified)
 	if x.ReplayOf == nil {
 		dst = append(dst, 0)
@@ -1658,7 +1658,7 @@ func (x *Webhook) ReadAvro(r *avro.Reader) {
 	x.Headers = r.StringMap()
 	x.Query = r.String()
 	x.Body = r.Bytes()
-	r.Fixed(x.SHA256[:])
+	x.CRC32C = r.Long()
 	x.Verified = r.String()
 	if r.Some() {
 		x.ReplayOf = new(WebhookRef)

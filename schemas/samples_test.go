@@ -1,7 +1,6 @@
 package schemas_test
 
 import (
-	"crypto/sha256"
 	"time"
 
 	"github.com/posthorn/posthorn/schemas"
@@ -15,7 +14,7 @@ func sampleWebhook() *schemas.Webhook {
 		ID: schemas.ID{1, 2, 3}, Tenant: "default", Account: "main", Source: "mailjet-1", Provider: "mailjet",
 		ReceivedAt: sampleTime, RemoteIP: "203.0.113.7", ContentType: "application/json",
 		Headers: map[string]string{"user-agent": "Mailjet", "accept": "*/*"},
-		Body:    body, SHA256: sha256.Sum256(body), Verified: "basic",
+		Body:    body, CRC32C: schemas.Checksum(body), Verified: "basic",
 		ReplayOf: &schemas.WebhookRef{WebhookID: schemas.ID{9}, Partition: 3, Offset: 77, Index: -1},
 	}
 }

@@ -144,6 +144,7 @@ func post(ctx context.Context, s console.Sample, to string) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set("Prefer", "return=representation") // the webhook's id
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	switch {

@@ -148,7 +148,8 @@ func (c *client) once(ctx context.Context, b *body, at int) bool {
 		c.refused("no request: " + err.Error())
 		return false
 	}
-	req.GetBody = nil // the transport is not to repeat it by itself
+	req.Header.Set("Prefer", "return=representation") // ids, which the topic is searched for
+	req.GetBody = nil                                 // the transport is not to repeat it by itself
 	b.sender.sign(req, b)
 	began := time.Now()
 	c.inFlight[at].Add(1)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -88,7 +87,7 @@ func (l *load) run(ctx context.Context) error {
 func (l *load) write(p *kgo.Client, body simulate.Body) {
 	w := schemas.Webhook{
 		ID: schemas.ID(uuid.Must(uuid.NewV7())), Tenant: "default", Account: "shop", Source: "mailjet", Provider: "mailjet",
-		ReceivedAt: schemas.FromTime(time.Now()), Body: body.Data, SHA256: sha256.Sum256(body.Data),
+		ReceivedAt: schemas.FromTime(time.Now()), Body: body.Data, CRC32C: schemas.Checksum(body.Data),
 	}
 	rec := &kgo.Record{Topic: schemas.TopicWebhooks, Value: l.serde.Append(nil, schemas.TopicWebhooks, &w)}
 	p.Produce(context.Background(), rec, func(_ *kgo.Record, err error) {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"strconv"
@@ -120,7 +119,7 @@ func fillWebhooks(t *testing.T, cfg kafka.Config, serde *schemas.Serde, events i
 		}
 		n += body.Events
 		w := schemas.Webhook{ID: schemas.ID(uuid.Must(uuid.NewV7())), Tenant: "default", Account: "shop", Source: "mailjet", Provider: "mailjet",
-			ReceivedAt: schemas.FromTime(time.Now()), Body: body.Data, SHA256: sha256.Sum256(body.Data)}
+			ReceivedAt: schemas.FromTime(time.Now()), Body: body.Data, CRC32C: schemas.Checksum(body.Data)}
 		p.Produce(t.Context(), &kgo.Record{Topic: schemas.TopicWebhooks, Value: serde.Append(nil, schemas.TopicWebhooks, &w)}, nil)
 	}
 	if err := p.Flush(t.Context()); err != nil {

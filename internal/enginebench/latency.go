@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -123,7 +122,7 @@ func (b *broker) sendWebhooks(ctx context.Context, o options, l *latencies) erro
 			return err
 		}
 		w := schemas.Webhook{ID: schemas.ID(uuid.Must(uuid.NewV7())), Tenant: "default", Account: "shop", Source: "mailjet", Provider: "mailjet",
-			ReceivedAt: schemas.FromTime(time.Now()), Body: data, SHA256: sha256.Sum256(data)}
+			ReceivedAt: schemas.FromTime(time.Now()), Body: data, CRC32C: schemas.Checksum(data)}
 		cl.Produce(ctx, &kgo.Record{Topic: schemas.TopicWebhooks, Value: l.serde.Append(nil, schemas.TopicWebhooks, &w)}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				failed.Store("", err)

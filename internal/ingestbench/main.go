@@ -38,13 +38,14 @@ func exit(err error) {
 
 // options say what is measured and for how long.
 type options struct {
-	brokers string
-	cases   []load
-	warmUp  time.Duration
-	rounds  int
-	closed  time.Duration // a round at saturation
-	open    time.Duration // a round at a fixed rate
-	profile string
+	brokers    string
+	cases      []load
+	warmUp     time.Duration
+	rounds     int
+	closed     time.Duration // a round at saturation
+	openRounds int
+	open       time.Duration // a round at a fixed rate
+	profile    string
 }
 
 func bench(ctx context.Context) error {
@@ -55,7 +56,8 @@ func bench(ctx context.Context) error {
 	flag.StringVar(&o.brokers, "brokers", o.brokers, "brokers to measure against")
 	flag.StringVar(&o.profile, "profile", "", "directory for CPU profiles of the servers")
 	only := flag.String("case", "", "only the loads whose name contains this, such as '1 event, 64'")
-	flag.IntVar(&o.rounds, "rounds", o.rounds, "rounds of each load")
+	flag.IntVar(&o.rounds, "rounds", o.rounds, "rounds of each load at saturation")
+	flag.IntVar(&o.openRounds, "paced-rounds", o.openRounds, "rounds of each load at a fixed rate")
 	flag.DurationVar(&o.closed, "saturated", o.closed, "length of a round at saturation")
 	flag.DurationVar(&o.open, "paced", o.open, "length of a round at a fixed rate; 0 for none")
 	flag.Parse()
@@ -64,7 +66,7 @@ func bench(ctx context.Context) error {
 		return fmt.Errorf("no load is called %q", *only)
 	}
 	fmt.Printf("%d cores, %s; load average %s\n", runtime.NumCPU(), runtime.Version(), loadAverage())
-	fmt.Printf("all servers: the same producer (acks=all, idempotent, no linger, snappy), GOGC=%d; %d rounds, in turns\n", gcPercent, o.rounds)
+	fmt.Printf("all servers: the same producer (acks=all, idempotent, no linger, snappy), GOGC=%d; %d rounds at saturation and %d at a fixed rate, in turns\n", gcPercent, o.rounds, o.openRounds)
 	all, err := measure(ctx, o)
 	if err != nil {
 		return err

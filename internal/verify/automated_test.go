@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -36,7 +35,7 @@ func hasty(t *testing.T) *world {
 			event, at, message, message, message, link, r.IntN(256))
 		w.received = append(w.received, &schemas.Webhook{
 			ID: schemas.ID{9, byte(len(w.received)), byte(len(w.received) >> 8)}, Tenant: "default", Account: "shop", Source: "mailjet", Provider: "mailjet",
-			ReceivedAt: schemas.FromTime(now), Body: []byte(body), SHA256: sha256.Sum256([]byte(body)), Verified: "basic",
+			ReceivedAt: schemas.FromTime(now), Body: []byte(body), CRC32C: schemas.Checksum([]byte(body)), Verified: "basic",
 		})
 	}
 	for message := 1; message <= 60; message++ {

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"crypto/sha256"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -34,7 +33,7 @@ func lateWorld(t *testing.T) *world {
 	for i, b := range w.simulated(60) {
 		later = append(later, arrival{r.IntN(200), &schemas.Webhook{
 			ID: schemas.ID{8, byte(i)}, Tenant: "default", Account: "late", Source: "mailjet", Provider: "mailjet",
-			ReceivedAt: schemas.FromTime(now), Body: slices.Clone(b.Data), SHA256: sha256.Sum256(b.Data), Verified: "basic",
+			ReceivedAt: schemas.FromTime(now), Body: slices.Clone(b.Data), CRC32C: schemas.Checksum(b.Data), Verified: "basic",
 		}})
 	}
 	slices.SortStableFunc(later, func(a, b arrival) int { return a.hours - b.hours })

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"crypto/sha256"
 	"slices"
 	"testing"
 	"time"
@@ -137,7 +136,7 @@ func (w *world) post(bodies []simulate.Body) {
 		}
 		w.received = append(w.received, &schemas.Webhook{
 			ID: schemas.ID(id), Tenant: "default", Account: "mailjet", Source: "mailjet", Provider: "mailjet",
-			ReceivedAt: schemas.FromTime(now), Body: slices.Clone(b.Data), SHA256: sha256.Sum256(b.Data), Verified: "basic",
+			ReceivedAt: schemas.FromTime(now), Body: slices.Clone(b.Data), CRC32C: schemas.Checksum(b.Data), Verified: "basic",
 		})
 	}
 	w.produceWebhooks(w.received[len(w.received)-len(bodies):]...)

@@ -115,7 +115,7 @@ func (w *writer) source() ([]byte, error) {
 
 // handwritten tells whether package schemas has the type in a form of its own.
 func (w *writer) handwritten(s *schema) bool {
-	return s.kind == "fixed" && (s.name == "ID" && s.size == 16 || s.name == "SHA256" && s.size == 32)
+	return s.kind == "fixed" && s.name == "ID" && s.size == 16
 }
 
 // foreign tells whether a type belongs to package schemas while another package

@@ -72,7 +72,7 @@ func TestRefused(t *testing.T) {
 func TestGoName(t *testing.T) {
 	for name, want := range map[string]string{
 		"event_id": "EventID", "rfc_message_id": "RFCMessageID", "remote_ip": "RemoteIP", "client_os": "ClientOS",
-		"occurred_precision_ms": "OccurredPrecisionMS", "mta_response": "MTAResponse", "sha256": "SHA256", "opens": "Opens",
+		"occurred_precision_ms": "OccurredPrecisionMS", "mta_response": "MTAResponse", "crc32c": "CRC32C", "opens": "Opens",
 	} {
 		if got := goName(name); got != want {
 			t.Errorf("goName(%q) = %q, want %q", name, got, want)

@@ -5,8 +5,8 @@
 //	go run github.com/posthorn/posthorn/schemas/gen -package engagement -dir . -contract ../../schemas -out state_gen.go
 //
 // The types of the contract are those of namespace posthorn; another package's
-// own types need another namespace. The fixed types ID and SHA256 are the
-// contract's in any namespace.
+// own types need another namespace. The fixed type ID is the contract's
+// in any namespace.
 package main
 
 import (

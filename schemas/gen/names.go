@@ -5,7 +5,7 @@ import "strings"
 // initialisms are the name parts that Go writes in capitals.
 var initialisms = map[string]string{
 	"id": "ID", "url": "URL", "ip": "IP", "uuid": "UUID", "smtp": "SMTP", "rfc": "RFC",
-	"sha256": "SHA256", "mta": "MTA", "os": "OS", "ms": "MS", "ids": "IDs", "uri": "URI",
+	"crc32c": "CRC32C", "mta": "MTA", "os": "OS", "ms": "MS", "ids": "IDs", "uri": "URI",
 	"http": "HTTP", "dns": "DNS", "json": "JSON",
 }
 
