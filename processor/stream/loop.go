@@ -17,12 +17,11 @@ func (s *session) loop(ctx context.Context) error {
 		if err := s.adopt(); err != nil {
 			return err
 		}
-		err := s.work(ctx)
-		if ctx.Err() != nil {
-			return errors.Join(err, s.finish())
+		if err := s.work(ctx); err != nil {
+			return err // of what is open nothing may be committed any more
 		}
-		if err != nil {
-			return err
+		if ctx.Err() != nil {
+			return s.finish()
 		}
 	}
 }
