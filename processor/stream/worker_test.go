@@ -78,7 +78,8 @@ func (c *cluster) produce(topic string, keys ...string) {
 }
 
 func (c *cluster) tryProduce(topic string, keys ...string) error {
-	p, err := kafka.NewProducer(c.cfg)
+	// A broker may not know at once what was created a moment ago.
+	p, err := kafka.NewProducer(c.cfg, kgo.UnknownTopicRetries(-1))
 	if err != nil {
 		return err
 	}
