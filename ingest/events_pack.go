@@ -166,7 +166,7 @@ func (p *packer) ready(held int64) (schemas.ID, *problem) {
 		<-p.slots
 		return schemas.ID{}, failure
 	}
-	return p.g.ids.next(), nil
+	return newID(), nil
 }
 
 // take waits for room: unlike a webhook, an upload can.

@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -104,7 +105,6 @@ type Gateway struct {
 	overflow share
 	buffers  *buffers
 	hooks    *hooks
-	ids      *ids
 	health   *telemetry.Health
 	kafka    *kafkaHealth
 	tokens   *tokens
@@ -130,6 +130,12 @@ type source struct {
 	overflowed prometheus.Counter
 	refused    prometheus.Counter
 }
+
+// The system is asked for the randomness of many ids at once.
+func init() { uuid.EnableRandPool() }
+
+// newID makes the id of a webhook.
+func newID() schemas.ID { return schemas.ID(uuid.Must(uuid.NewV7())) } // crypto/rand does not fail
 
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
@@ -163,7 +169,6 @@ func New(cfg Config) (*Gateway, error) {
 		pending: newBudget(cfg.MaxPending),
 		buffers: &buffers{},
 		hooks:   &hooks{},
-		ids:     &ids{},
 		tokens:  newTokens(rememberedTokens),
 		uploads: newUploads(),
 		health:  cfg.Health,

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// lazyListener accepts connections that spare the server work, for a tenth of all
-// CPU time: see lazyConn.
+// lazyListener accepts connections that spare the server work, for about a tenth
+// of all CPU time: see lazyConn.
 type lazyListener struct {
 	net.Listener
 	step time.Duration // of lazyDeadline

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,93 +167,128 @@ func TestLazyDeadlinesAreLazy(t *testing.T) {
 	})
 }
 
-// TestServingLazily: requests that follow each other, whether their answers were
-// waited for or not, and timeouts are as with any connection.
-func TestServingLazily(t *testing.T) {
-	server := &http.Server{
-		ReadHeaderTimeout: 300 * time.Millisecond, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second, IdleTimeout: 600 * time.Millisecond,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				t.Error(err)
-			}
-			time.Sleep(20 * time.Millisecond) // time to look for the caller
-			_, _ = fmt.Fprintf(w, "got %s", body)
-		}),
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(lazily(server, l)) }()
-	t.Cleanup(func() {
-		server.Close()
-		<-served
-	})
-	dial := func() (net.Conn, *bufio.Reader) {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		if err := c.SetDeadline(in(10 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		return c, bufio.NewReader(c)
-	}
-	send := func(c net.Conn, text string) {
-		if _, err := io.WriteString(c, text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	request := func(body string) string {
-		return fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-	}
-	answered := func(r *bufio.Reader, want string) {
-		t.Helper()
-		resp, err := http.ReadResponse(r, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "got "+want {
-			t.Fatalf("%q, %v; want %q", body, err, want)
-		}
-	}
-	closed := func(r *bufio.Reader, after time.Duration) {
-		t.Helper()
-		start := time.Now()
-		_, err := io.ReadAll(r)
-		if took := time.Since(start); took < after-100*time.Millisecond || took > after+3*time.Second || isTimeout(err) {
-			t.Errorf("ended after %s with %v, want %s", took, err, after)
-		}
-	}
-
-	c, r := dial()
-	send(c, request("1")+request("2")+request("3")) // pipelined
-	answered(r, "1")
-	answered(r, "2")
-	answered(r, "3")
-	for i := range 5 { // one after the other, beyond the step
-		time.Sleep(120 * time.Millisecond)
-		send(c, request(fmt.Sprint(i)))
-		answered(r, fmt.Sprint(i))
-	}
-	closed(r, server.IdleTimeout)
-
-	c, r = dial()
-	send(c, request("x"))
-	answered(r, "x")
-	send(c, "POST / HTT")
-	closed(r, server.ReadHeaderTimeout)
-
-	c, _ = dial() // gone before its answer
-	send(c, request("y"))
-	c.Close()
-	c, r = dial()
-	send(c, request("z"))
-	answered(r, "z")
+// pipes is a listener of pipes.
+type pipes struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+	looks    atomic.Int64 // reads of one byte
 }
 
-func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.accepted:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p *pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	p.accepted <- lookedAt{here, &p.looks}
+	return there
+}
+
+type lookedAt struct {
+	net.Conn
+	looks *atomic.Int64
+}
+
+func (c lookedAt) Read(b []byte) (int, error) {
+	if len(b) == 1 {
+		c.looks.Add(1)
+	}
+	return c.Conn.Read(b)
+}
+
+// TestServingLazily: requests that follow each other, whether their answers were
+// waited for or not, and timeouts are as with any connection; nobody looks for a
+// caller meanwhile.
+func TestServingLazily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &http.Server{
+			ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 47 * time.Second, IdleTimeout: 2 * time.Minute,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Millisecond) // of the bubble: all else has come to rest by then, a look for the caller too
+				_, _ = fmt.Fprintf(w, "got %s", body)
+			}),
+		}
+		l := &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})}
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(lazily(server, l)) }()
+		defer func() {
+			server.Close()
+			<-served
+		}()
+		dial := func() (net.Conn, *bufio.Reader) {
+			c := l.dial()
+			return c, bufio.NewReader(c)
+		}
+		send := func(c net.Conn, text string) {
+			if _, err := io.WriteString(c, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		request := func(body string) string {
+			return fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		}
+		answered := func(r *bufio.Reader, want string) {
+			t.Helper()
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "got "+want {
+				t.Fatalf("%q, %v; want %q", body, err, want)
+			}
+		}
+		closed := func(r *bufio.Reader, after time.Duration) {
+			t.Helper()
+			start := time.Now()
+			if _, err := io.ReadAll(r); err != nil || time.Since(start) != after {
+				t.Errorf("ended after %s with %v, want %s", time.Since(start), err, after)
+			}
+		}
+
+		c, r := dial()
+		send(c, request("1")+request("2")+request("3")) // pipelined
+		answered(r, "1")
+		answered(r, "2")
+		answered(r, "3")
+		for i := range 5 { // one after the other, beyond every deadline but that of the idle
+			time.Sleep(time.Minute)
+			send(c, request(fmt.Sprint(i)))
+			answered(r, fmt.Sprint(i))
+		}
+		closed(r, server.IdleTimeout)
+
+		c, r = dial()
+		send(c, request("x"))
+		answered(r, "x")
+		send(c, "POST / HTT")
+		closed(r, server.ReadHeaderTimeout)
+
+		c, _ = dial() // gone before its answer
+		send(c, request("y"))
+		c.Close()
+		c, r = dial()
+		send(c, request("z"))
+		answered(r, "z")
+		c.Close()
+		if n := l.looks.Load(); n > 0 {
+			t.Errorf("%d looks for a caller", n)
+		}
+	})
+}

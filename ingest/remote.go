@@ -10,9 +10,6 @@ import (
 // proxies the last address in X-Forwarded-For that is not one of them. Anything
 // further left may have been made up by the caller.
 func (g *Gateway) remoteIP(r *http.Request) string {
-	if host, _, ok := strings.Cut(r.RemoteAddr, ":"); ok && host != "" && host[0] != '[' && len(g.cfg.TrustedProxies) == 0 {
-		return host // IPv4, as the server writes it
-	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return ""

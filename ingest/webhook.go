@@ -174,7 +174,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source, st
 	hook := g.hooks.get()
 	defer g.hooks.put(hook)
 	*hook = schemas.Webhook{
-		ID: g.ids.next(), Tenant: src.Tenant, Account: src.Account, Source: src.Name, Provider: src.Provider.Name(),
+		ID: newID(), Tenant: src.Tenant, Account: src.Account, Source: src.Name, Provider: src.Provider.Name(),
 		ReceivedAt: schemas.FromTime(received), RemoteIP: g.remoteIP(r),
 		ContentType: r.Header.Get("Content-Type"), Headers: keepHeaders(hook.Headers, r.Header), Query: r.URL.RawQuery,
 		Body: *body, CRC32C: schemas.Checksum(*body), Verified: shown.Scheme,

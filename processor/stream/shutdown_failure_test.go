@@ -1,11 +1,14 @@
 package stream_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/posthorn/posthorn/processor/stream"
 )
 
 // A transaction of which a record was refused is not committed without it, also
@@ -15,12 +18,20 @@ func TestRefusedRecordAtShutdown(t *testing.T) {
 	c := newCluster(t)
 	c.start(splitStage(), "split", "")
 	dir := t.TempDir()
-	_, stop := c.start(countStage(nil), "count", dir)
+	w, err := stream.NewWorker(stream.WorkerConfig{
+		Stage: countStage(nil), TransactionalID: "count", StateDir: dir, Kafka: c.cfg, CommitInterval: 20 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
 	list, want := keys(500, 50)
 	c.produce("in", list...)
 	c.totals(want)
 
-	stopped := make(chan struct{})
 	armed := true
 	c.fake.ControlKey(int16(kmsg.Produce), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
 		c.fake.KeepControl()
@@ -46,14 +57,13 @@ func TestRefusedRecordAtShutdown(t *testing.T) {
 			return nil, nil, false
 		}
 		armed = false
-		c.fake.SleepControl(func() {
-			go func() { defer close(stopped); stop() }()
-			time.Sleep(100 * time.Millisecond) // until the worker knows
-		})
+		cancel()
 		return resp, nil, true
 	})
 	c.produce("in", list...)
-	<-stopped
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
 	c.start(countStage(nil), "count", dir)
 	c.totals(times(want, 2))
 }
