@@ -76,8 +76,9 @@ func topics(partitions int32, replication int16, wanted func(*Topic) bool) []Top
 			return
 		}
 		t.Partitions, t.Replication = partitions, replication
-		if t.Name == TopicGenerations {
-			t.Partitions = 1 // one order for all
+		switch t.Name {
+		case TopicGenerations, TopicControls, TopicGateways:
+			t.Partitions = 1 // one order for all of it
 		}
 		t.Config = t.config()
 		topics = append(topics, t)
@@ -117,6 +118,12 @@ func publicTopics() []Topic {
 			Doc: "records that a stage could not process; headers posthorn-stage, -cause, -topic, -partition and -offset tell why and where"},
 		{Name: TopicGenerations, Key: "live", Value: "JSON", Compacted: true,
 			Doc: "which generation is live, and what its topics and tables are called"},
+		{Name: TopicSuppressions, Key: "tenant/recipient_id/scope", Value: "Suppression", Compacted: true,
+			Doc: "who must not be mailed, and why"},
+		{Name: TopicControls, Key: "what it is about", Value: "JSON", Compacted: true,
+			Doc: "what people ask of running stages: rules paused, calls to be made again"},
+		{Name: TopicGateways, Key: "gateway", Value: "JSON", Compacted: true, Internal: true,
+			Doc: "up to when each gateway has nothing in its spool"},
 	}
 }
 
@@ -125,8 +132,11 @@ func publicTopics() []Topic {
 var changelogs = [...]struct{ stage, store, value, doc string }{
 	{"engagement", "messages", "state of engagement", "the distinct events of every message"},
 	{"engagement", "rules", "state of engagement", "what has fired for whom"},
+	{"engagement", "counts", "state of engagement", "what counting rules have counted, by once-per key"},
+	{"engagement", "suppressions", "state of engagement", "what suppresses whom"},
 	{"engagement", "engine", "timers", "the engine's own state of engagement"},
 	{"campaign", "windows", "state of campaign", "the counters of every window"},
+	{"campaign", "rules", "state of campaign", "what rules of campaigns have counted and said"},
 	{"campaign", "engine", "timers", "the engine's own state of campaign"},
 	{"delivery", "pending", "state of delivery", "callbacks that are not done"},
 	{"delivery", "done", "state of delivery", "triggers whose callback is done"},

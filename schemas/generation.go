@@ -15,9 +15,11 @@ type Generation int
 const FirstGeneration Generation = 1
 
 // notDerived are the topics that all generations share: what came in, what went
-// out, and which generation is the live one.
+// out, which generation is the live one,
+// and what people and gateways say.
 var notDerived = map[string]bool{
 	TopicWebhooks: true, TopicDeliveries: true, TopicDeadLetters: true, TopicGenerations: true,
+	TopicControls: true, TopicGateways: true,
 }
 
 // Name is the name that a stage has in the generation.

@@ -105,7 +105,7 @@ func TestCompatible(t *testing.T) {
 		name, old, new string
 		ok             bool
 	}{
-		{"a new symbol", `"autoresponded"]`, `"autoresponded","seen"]`, true},
+		{"a new symbol", `"unsuppressed"]`, `"unsuppressed","seen"]`, true},
 		{"a wider number", `"name":"mapper_version","type":"int"`, `"name":"mapper_version","type":"long"`, true},
 		{"a new field with a default", `{"name":"mapper_version"`, `{"name":"new","type":"string","default":""},{"name":"mapper_version"`, true},
 		{"a new field without a default", `{"name":"mapper_version"`, `{"name":"new","type":"string"},{"name":"mapper_version"`, false},

@@ -237,6 +237,54 @@ func (x *WindowDelta) ReadAvro(r *avro.Reader) {
 	x.Counters.ReadAvro(r)
 }
 
+// RuleDelta: Change of what a campaign's rule counts in one step.
+type RuleDelta struct {
+	// Name of the rule.
+	Rule string `json:"rule"`
+	// Start of the step, in arrival time.
+	StepAt Timestamp `json:"step_at"`
+	// Events that it counts.
+	Hits int64 `json:"hits"`
+	// Of a rate: events that they are a share of.
+	Base int64 `json:"base"`
+}
+
+const schemaOfRuleDelta = `{"type":"record","name":"RuleDelta","namespace":"posthorn","doc":"Change of what a campaign's rule counts in one step.","fields":[{"name":"rule","type":"string","doc":"Name of the rule."},{"name":"step_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Start of the step, in arrival time."},{"name":"hits","type":"long","default":0,"doc":"Events that it counts."},{"name":"base","type":"long","default":0,"doc":"Of a rate: events that they are a share of."}]}`
+
+// AvroSchema returns the schema as JSON.
+func (*RuleDelta) AvroSchema() string { return schemaOfRuleDelta }
+
+// AppendAvro appends the record in Avro's binary encoding.
+func (x *RuleDelta) AppendAvro(dst []byte) []byte {
+	dst = avro.AppendString(dst, x.Rule)
+	dst = avro.AppendLong(dst, int64(x.StepAt))
+	dst = avro.AppendLong(dst, x.Hits)
+	dst = avro.AppendLong(dst, x.Base)
+	return dst
+}
+
+// DecodeAvro sets the record to the one that b holds and nothing else; after an
+// error it is empty. The strings in it share one copy of b: to keep one of them
+// for long, clone it.
+func (x *RuleDelta) DecodeAvro(b []byte) error {
+	*x = RuleDelta{}
+	r := avro.NewReader(b)
+	x.ReadAvro(&r)
+	if err := r.Close(); err != nil {
+		*x = RuleDelta{}
+		return fmt.Errorf("decoding RuleDelta: %w", err)
+	}
+	return nil
+}
+
+// ReadAvro reads the fields into an empty record, as part of another one.
+func (x *RuleDelta) ReadAvro(r *avro.Reader) {
+	x.Rule = r.String()
+	x.StepAt = Timestamp(r.Long())
+	x.Hits = r.Long()
+	x.Base = r.Long()
+}
+
 // CampaignDelta: Signed changes to one campaign from one partition and one transaction. Internal topic posthorn.campaign-deltas, key tenant/campaign.
 type CampaignDelta struct {
 	// Tenant.
@@ -251,9 +299,11 @@ type CampaignDelta struct {
 	LastEventAt Timestamp `json:"last_event_at,omitzero"`
 	// Changes; lifetime first.
 	Windows []WindowDelta `json:"windows,omitzero"`
+	// By rule and step; none that is zero.
+	Rules []RuleDelta `json:"rules,omitzero"`
 }
 
-const schemaOfCampaignDelta = `{"type":"record","name":"CampaignDelta","namespace":"posthorn","doc":"Signed changes to one campaign from one partition and one transaction. Internal topic posthorn.campaign-deltas, key tenant/campaign.","fields":[{"name":"tenant","type":"string","doc":"Tenant."},{"name":"campaign_id","type":"string","doc":"Campaign; - for messages without one."},{"name":"campaign_name","type":["null","string"],"default":null,"doc":"Its name, where known."},{"name":"first_event_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Earliest event time in it."},{"name":"last_event_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest event time in it."},{"name":"windows","type":{"type":"array","items":{"type":"record","name":"WindowDelta","doc":"Change of one window.","fields":[{"name":"basis","type":{"type":"enum","name":"Basis","doc":"How counts are put into windows: by the time of the event, or all at the send of the message. What comes after its window was closed is late.","symbols":["lifetime","event_time","send_time","event_time_late","send_time_late"],"default":"lifetime"},"doc":"lifetime, event_time_late and send_time_late have no window."},{"name":"window_start","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Start of the window; null where there is none."},{"name":"counters","type":{"type":"record","name":"Counters","doc":"Additive counts. In a delta they are signed.","fields":[{"name":"messages","type":"long","default":0,"doc":"Messages processed: Mailjet's Total."},{"name":"queued","type":"long","default":0,"doc":"Messages whose outcome is queued."},{"name":"deferred","type":"long","default":0,"doc":"Messages whose outcome is deferred."},{"name":"delivered","type":"long","default":0,"doc":"Messages whose outcome is delivered: MessageSentCount."},{"name":"rejected","type":"long","default":0,"doc":"Messages whose outcome is rejected: MessageBlockedCount."},{"name":"failed","type":"long","default":0,"doc":"Messages whose outcome is failed."},{"name":"hard_bounced","type":"long","default":0,"doc":"Messages whose outcome is a hard bounce."},{"name":"soft_bounced","type":"long","default":0,"doc":"Messages whose outcome is a soft bounce or block."},{"name":"opened","type":"long","default":0,"doc":"Messages opened: MessageOpenedCount."},{"name":"human_opened","type":"long","default":0,"doc":"Messages opened by other than machines."},{"name":"opens","type":"long","default":0,"doc":"Opens: EventOpenedCount."},{"name":"human_opens","type":"long","default":0,"doc":"Opens not by machines."},{"name":"clicked","type":"long","default":0,"doc":"Messages clicked: MessageClickedCount."},{"name":"human_clicked","type":"long","default":0,"doc":"Messages clicked by other than machines."},{"name":"clicks","type":"long","default":0,"doc":"Clicks: EventClickedCount."},{"name":"human_clicks","type":"long","default":0,"doc":"Clicks not by machines."},{"name":"unsubscribed","type":"long","default":0,"doc":"Messages with an unsubscribe."},{"name":"unsubscribes","type":"long","default":0,"doc":"Unsubscribes."},{"name":"complained","type":"long","default":0,"doc":"Messages with a complaint."},{"name":"complaints","type":"long","default":0,"doc":"Complaints."},{"name":"late_bounces","type":"long","default":0,"doc":"Messages bounced after delivery."},{"name":"open_delay_ms","type":"long","default":0,"doc":"Sum over opened messages of delivery to first open, ms."},{"name":"open_delays","type":"long","default":0,"doc":"Messages in open_delay_ms."},{"name":"click_delay_ms","type":"long","default":0,"doc":"Sum over clicked messages of first open to first click, ms."},{"name":"click_delays","type":"long","default":0,"doc":"Messages in click_delay_ms."}]},"doc":"Signed change."}]}},"doc":"Changes; lifetime first."}]}`
+const schemaOfCampaignDelta = `{"type":"record","name":"CampaignDelta","namespace":"posthorn","doc":"Signed changes to one campaign from one partition and one transaction. Internal topic posthorn.campaign-deltas, key tenant/campaign.","fields":[{"name":"tenant","type":"string","doc":"Tenant."},{"name":"campaign_id","type":"string","doc":"Campaign; - for messages without one."},{"name":"campaign_name","type":["null","string"],"default":null,"doc":"Its name, where known."},{"name":"first_event_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Earliest event time in it."},{"name":"last_event_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest event time in it."},{"name":"windows","type":{"type":"array","items":{"type":"record","name":"WindowDelta","doc":"Change of one window.","fields":[{"name":"basis","type":{"type":"enum","name":"Basis","doc":"How counts are put into windows: by the time of the event, or all at the send of the message. What comes after its window was closed is late.","symbols":["lifetime","event_time","send_time","event_time_late","send_time_late"],"default":"lifetime"},"doc":"lifetime, event_time_late and send_time_late have no window."},{"name":"window_start","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Start of the window; null where there is none."},{"name":"counters","type":{"type":"record","name":"Counters","doc":"Additive counts. In a delta they are signed.","fields":[{"name":"messages","type":"long","default":0,"doc":"Messages processed: Mailjet's Total."},{"name":"queued","type":"long","default":0,"doc":"Messages whose outcome is queued."},{"name":"deferred","type":"long","default":0,"doc":"Messages whose outcome is deferred."},{"name":"delivered","type":"long","default":0,"doc":"Messages whose outcome is delivered: MessageSentCount."},{"name":"rejected","type":"long","default":0,"doc":"Messages whose outcome is rejected: MessageBlockedCount."},{"name":"failed","type":"long","default":0,"doc":"Messages whose outcome is failed."},{"name":"hard_bounced","type":"long","default":0,"doc":"Messages whose outcome is a hard bounce."},{"name":"soft_bounced","type":"long","default":0,"doc":"Messages whose outcome is a soft bounce or block."},{"name":"opened","type":"long","default":0,"doc":"Messages opened: MessageOpenedCount."},{"name":"human_opened","type":"long","default":0,"doc":"Messages opened by other than machines."},{"name":"opens","type":"long","default":0,"doc":"Opens: EventOpenedCount."},{"name":"human_opens","type":"long","default":0,"doc":"Opens not by machines."},{"name":"clicked","type":"long","default":0,"doc":"Messages clicked: MessageClickedCount."},{"name":"human_clicked","type":"long","default":0,"doc":"Messages clicked by other than machines."},{"name":"clicks","type":"long","default":0,"doc":"Clicks: EventClickedCount."},{"name":"human_clicks","type":"long","default":0,"doc":"Clicks not by machines."},{"name":"unsubscribed","type":"long","default":0,"doc":"Messages with an unsubscribe."},{"name":"unsubscribes","type":"long","default":0,"doc":"Unsubscribes."},{"name":"complained","type":"long","default":0,"doc":"Messages with a complaint."},{"name":"complaints","type":"long","default":0,"doc":"Complaints."},{"name":"late_bounces","type":"long","default":0,"doc":"Messages bounced after delivery."},{"name":"open_delay_ms","type":"long","default":0,"doc":"Sum over opened messages of delivery to first open, ms."},{"name":"open_delays","type":"long","default":0,"doc":"Messages in open_delay_ms."},{"name":"click_delay_ms","type":"long","default":0,"doc":"Sum over clicked messages of first open to first click, ms."},{"name":"click_delays","type":"long","default":0,"doc":"Messages in click_delay_ms."}]},"doc":"Signed change."}]}},"doc":"Changes; lifetime first."},{"name":"rules","type":{"type":"array","items":{"type":"record","name":"RuleDelta","doc":"Change of what a campaign's rule counts in one step.","fields":[{"name":"rule","type":"string","doc":"Name of the rule."},{"name":"step_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Start of the step, in arrival time."},{"name":"hits","type":"long","default":0,"doc":"Events that it counts."},{"name":"base","type":"long","default":0,"doc":"Of a rate: events that they are a share of."}]}},"default":[],"doc":"By rule and step; none that is zero."}]}`
 
 // AvroSchema returns the schema as JSON.
 func (*CampaignDelta) AvroSchema() string { return schemaOfCampaignDelta }
@@ -269,6 +319,13 @@ func (x *CampaignDelta) AppendAvro(dst []byte) []byte {
 		dst = avro.AppendLong(dst, int64(len(x.Windows)))
 		for i0 := range x.Windows {
 			dst = x.Windows[i0].AppendAvro(dst)
+		}
+	}
+	dst = append(dst, 0)
+	if len(x.Rules) > 0 {
+		dst = avro.AppendLong(dst, int64(len(x.Rules)))
+		for i0 := range x.Rules {
+			dst = x.Rules[i0].AppendAvro(dst)
 		}
 	}
 	dst = append(dst, 0)
@@ -305,6 +362,13 @@ func (x *CampaignDelta) ReadAvro(r *avro.Reader) {
 		x.Windows = append(x.Windows, make([]WindowDelta, n0)...)
 		for ; i0 < len(x.Windows) && r.OK(); i0++ {
 			x.Windows[i0].ReadAvro(r)
+		}
+	}
+	for n0 := r.Block(4); n0 > 0; n0 = r.Block(4) {
+		i0 := len(x.Rules)
+		x.Rules = append(x.Rules, make([]RuleDelta, n0)...)
+		for ; i0 < len(x.Rules) && r.OK(); i0++ {
+			x.Rules[i0].ReadAvro(r)
 		}
 	}
 }
@@ -387,7 +451,7 @@ func (x *CampaignStatistics) ReadAvro(r *avro.Reader) {
 	x.UpdatedAt = Timestamp(r.Long())
 }
 
-// DeliveryStatus: failed: no further attempt.
+// DeliveryStatus: failed: no further attempt. disabled, enabled: of the endpoint itself, with a trigger id of zeros.
 type DeliveryStatus int32
 
 // The symbols of DeliveryStatus.
@@ -395,12 +459,16 @@ const (
 	DeliveryStatusSucceeded DeliveryStatus = iota
 	DeliveryStatusRetrying
 	DeliveryStatusFailed
+	DeliveryStatusDisabled
+	DeliveryStatusEnabled
 )
 
 var deliveryStatusSymbols = [...]string{
 	"succeeded",
 	"retrying",
 	"failed",
+	"disabled",
+	"enabled",
 }
 
 // String returns the symbol.
@@ -452,7 +520,7 @@ type Delivery struct {
 	AttemptedAt Timestamp `json:"attempted_at"`
 	// Until the response was read or the attempt failed.
 	DurationMS int64 `json:"duration_ms"`
-	// failed: no further attempt.
+	// How it ended.
 	Status DeliveryStatus `json:"status"`
 	// HTTP status, null without a response.
 	StatusCode int32 `json:"status_code,omitzero"`
@@ -462,9 +530,25 @@ type Delivery struct {
 	Response string `json:"response,omitzero"`
 	// When it is tried again.
 	NextAttemptAt Timestamp `json:"next_attempt_at,omitzero"`
+	// What was done: callback, mailjet_send or mailjet_list.
+	Action string `json:"action"`
+	// Whom the trigger is about; zeros: nobody in particular.
+	RecipientID ID `json:"recipient_id"`
+	// The trigger's campaign.
+	CampaignID string `json:"campaign_id,omitzero"`
+	// Method of the request.
+	RequestMethod string `json:"request_method,omitzero"`
+	// Headers that were sent; what is secret in them is replaced by ***.
+	RequestHeaders map[string]string `json:"request_headers,omitzero"`
+	// Body that was sent, cut at 16 KiB.
+	RequestBody string `json:"request_body,omitzero"`
+	// Headers of the answer, of each the first value, at most 32.
+	ResponseHeaders map[string]string `json:"response_headers,omitzero"`
+	// The attempt was asked for by a person.
+	Manual bool `json:"manual"`
 }
 
-const schemaOfDelivery = `{"type":"record","name":"Delivery","namespace":"posthorn","doc":"One attempt to call an endpoint for a trigger, and its outcome. Topic posthorn.deliveries, key trigger id.","fields":[{"name":"trigger_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"Trigger; the webhook-id of every attempt."},{"name":"tenant","type":"string","doc":"Tenant."},{"name":"rule","type":"string","doc":"Rule."},{"name":"endpoint","type":"string","doc":"Name of the endpoint."},{"name":"url","type":"string","doc":"URL called, without userinfo and query."},{"name":"attempt","type":"int","default":0,"doc":"From 1."},{"name":"attempted_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"When the call began (wall clock)."},{"name":"duration_ms","type":"long","default":0,"doc":"Until the response was read or the attempt failed."},{"name":"status","type":{"type":"enum","name":"DeliveryStatus","doc":"failed: no further attempt.","symbols":["succeeded","retrying","failed"],"default":"failed"},"default":"failed","doc":"failed: no further attempt."},{"name":"status_code","type":["null","int"],"default":null,"doc":"HTTP status, null without a response."},{"name":"error","type":["null","string"],"default":null,"doc":"What went wrong."},{"name":"response","type":["null","string"],"default":null,"doc":"First 1 KiB of the response body."},{"name":"next_attempt_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"When it is tried again."}]}`
+const schemaOfDelivery = `{"type":"record","name":"Delivery","namespace":"posthorn","doc":"One attempt to call an endpoint for a trigger, and its outcome. Topic posthorn.deliveries, key trigger id.","fields":[{"name":"trigger_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"Trigger; the webhook-id of every attempt."},{"name":"tenant","type":"string","doc":"Tenant."},{"name":"rule","type":"string","doc":"Rule."},{"name":"endpoint","type":"string","doc":"Name of the endpoint."},{"name":"url","type":"string","doc":"URL called, without userinfo and query."},{"name":"attempt","type":"int","default":0,"doc":"From 1."},{"name":"attempted_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"When the call began (wall clock)."},{"name":"duration_ms","type":"long","default":0,"doc":"Until the response was read or the attempt failed."},{"name":"status","type":{"type":"enum","name":"DeliveryStatus","doc":"failed: no further attempt. disabled, enabled: of the endpoint itself, with a trigger id of zeros.","symbols":["succeeded","retrying","failed","disabled","enabled"],"default":"failed"},"default":"failed","doc":"How it ended."},{"name":"status_code","type":["null","int"],"default":null,"doc":"HTTP status, null without a response."},{"name":"error","type":["null","string"],"default":null,"doc":"What went wrong."},{"name":"response","type":["null","string"],"default":null,"doc":"First 1 KiB of the response body."},{"name":"next_attempt_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"When it is tried again."},{"name":"action","type":"string","default":"callback","doc":"What was done: callback, mailjet_send or mailjet_list."},{"name":"recipient_id","type":"ID","default":"\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000","doc":"Whom the trigger is about; zeros: nobody in particular."},{"name":"campaign_id","type":["null","string"],"default":null,"doc":"The trigger's campaign."},{"name":"request_method","type":["null","string"],"default":null,"doc":"Method of the request."},{"name":"request_headers","type":{"type":"map","values":"string"},"default":{},"doc":"Headers that were sent; what is secret in them is replaced by ***."},{"name":"request_body","type":["null","string"],"default":null,"doc":"Body that was sent, cut at 16 KiB."},{"name":"response_headers","type":{"type":"map","values":"string"},"default":{},"doc":"Headers of the answer, of each the first value, at most 32."},{"name":"manual","type":"boolean","default":false,"doc":"The attempt was asked for by a person."}]}`
 
 // AvroSchema returns the schema as JSON.
 func (*Delivery) AvroSchema() string { return schemaOfDelivery }
@@ -479,11 +563,19 @@ func (x *Delivery) AppendAvro(dst []byte) []byte {
 	dst = avro.AppendLong(dst, int64(x.Attempt))
 	dst = avro.AppendLong(dst, int64(x.AttemptedAt))
 	dst = avro.AppendLong(dst, x.DurationMS)
-	dst = avro.AppendEnum(dst, int32(x.Status), 3)
+	dst = avro.AppendEnum(dst, int32(x.Status), 5)
 	dst = avro.AppendOptLong(dst, int64(x.StatusCode))
 	dst = avro.AppendOptString(dst, x.Error)
 	dst = avro.AppendOptString(dst, x.Response)
 	dst = avro.AppendOptLong(dst, int64(x.NextAttemptAt))
+	dst = avro.AppendString(dst, x.Action)
+	dst = append(dst, x.RecipientID[:]...)
+	dst = avro.AppendOptString(dst, x.CampaignID)
+	dst = avro.AppendOptString(dst, x.RequestMethod)
+	dst = avro.AppendStringMap(dst, x.RequestHeaders)
+	dst = avro.AppendOptString(dst, x.RequestBody)
+	dst = avro.AppendStringMap(dst, x.ResponseHeaders)
+	dst = avro.AppendBool(dst, x.Manual)
 	return dst
 }
 
@@ -511,7 +603,7 @@ func (x *Delivery) ReadAvro(r *avro.Reader) {
 	x.Attempt = r.Int()
 	x.AttemptedAt = Timestamp(r.Long())
 	x.DurationMS = r.Long()
-	x.Status = DeliveryStatus(r.Enum(3))
+	x.Status = DeliveryStatus(r.Enum(5))
 	if r.Some() {
 		x.StatusCode = r.Int()
 	}
@@ -520,6 +612,14 @@ func (x *Delivery) ReadAvro(r *avro.Reader) {
 	if r.Some() {
 		x.NextAttemptAt = Timestamp(r.Long())
 	}
+	x.Action = r.String()
+	r.Fixed(x.RecipientID[:])
+	x.CampaignID = r.OptString()
+	x.RequestMethod = r.OptString()
+	x.RequestHeaders = r.StringMap()
+	x.RequestBody = r.OptString()
+	x.ResponseHeaders = r.StringMap()
+	x.Manual = r.Bool()
 }
 
 // EventType: What happened. Mailjet's sent is delivered: accepted by the recipient's server.
@@ -541,6 +641,7 @@ const (
 	EventTypeUnsubscribed
 	EventTypeSubscribed
 	EventTypeAutoresponded
+	EventTypeUnsuppressed
 )
 
 var eventTypeSymbols = [...]string{
@@ -558,6 +659,7 @@ var eventTypeSymbols = [...]string{
 	"unsubscribed",
 	"subscribed",
 	"autoresponded",
+	"unsuppressed",
 }
 
 // String returns the symbol.
@@ -793,7 +895,7 @@ type Event struct {
 	MapperVersion int32 `json:"mapper_version"`
 }
 
-const schemaOfEvent = `{"type":"record","name":"Event","namespace":"posthorn","doc":"One fact about one message, normalised. Only what follows from the event itself. Topic posthorn.events, key recipient_id.","fields":[{"name":"event_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"Deterministic: the same occurrence reported twice has the same id."},{"name":"provider_event_id","type":["null","string"],"default":null,"doc":"The provider's own event id, where it has one."},{"name":"tenant","type":"string","doc":"Tenant."},{"name":"account","type":"string","doc":"Provider account."},{"name":"source","type":"string","doc":"Source whose URL received it."},{"name":"provider","type":"string","doc":"mailjet, ..."},{"name":"type","type":{"type":"enum","name":"EventType","doc":"What happened. Mailjet's sent is delivered: accepted by the recipient's server.","symbols":["unknown","queued","sent","delivered","deferred","bounced","rejected","failed","opened","clicked","complained","unsubscribed","subscribed","autoresponded"],"default":"unknown"},"default":"unknown","doc":"What happened. Mailjet's sent is delivered: accepted by the recipient's server."},{"name":"provider_type","type":"string","doc":"The provider's own name of it."},{"name":"occurred_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Event time: the provider's, or received_at where time_suspect."},{"name":"occurred_precision_ms","type":"int","default":0,"doc":"Resolution of occurred_at in ms."},{"name":"provider_time","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"The provider's time as sent, only where time_suspect and readable."},{"name":"time_suspect","type":"boolean","default":false,"doc":"The provider's time is missing or outside [received_at - 400 d, received_at + 1 h]."},{"name":"received_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"When the gateway received the webhook."},{"name":"arrived_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Arrival time: the log append time of the webhook."},{"name":"message_id","type":"string","doc":"The provider's message id as text; empty where the event has none."},{"name":"message_uuid","type":["null","string"],"default":null,"doc":"Mailjet's Message_GUID."},{"name":"rfc_message_id","type":["null","string"],"default":null,"doc":"Message-ID header."},{"name":"recipient","type":["null","string"],"default":null,"doc":"Address as the provider sent it."},{"name":"recipient_id","type":"ID","doc":"First 128 bits of HMAC-SHA256(tenant's secret, trimmed lower-case address); without an address, of tenant and message."},{"name":"recipient_domain","type":["null","string"],"default":null,"doc":"Domain of the address, lower case."},{"name":"recipient_ambiguous","type":"boolean","default":false,"doc":"The event may concern another recipient of the same message."},{"name":"campaign_id","type":["null","string"],"default":null,"doc":"Campaign: Mailjet's mj_campaign_id, else customcampaign."},{"name":"campaign_name","type":["null","string"],"default":null,"doc":"Mailjet's customcampaign."},{"name":"contact_id","type":["null","string"],"default":null,"doc":"The provider's contact."},{"name":"list_id","type":["null","string"],"default":null,"doc":"The provider's list."},{"name":"custom_id","type":["null","string"],"default":null,"doc":"The sender's own id: Mailjet's CustomID."},{"name":"tags","type":{"type":"array","items":"string"},"default":[],"doc":"The sender's tags or categories."},{"name":"metadata","type":{"type":"map","values":"string"},"default":{},"doc":"The sender's own data: Mailjet's Payload where it is a JSON object; else under the key payload."},{"name":"url","type":["null","string"],"default":null,"doc":"Link clicked."},{"name":"link_index","type":["null","int"],"default":null,"doc":"Position of the link in the message, from 1."},{"name":"ip","type":["null","string"],"default":null,"doc":"Address of the person or machine that opened or clicked."},{"name":"user_agent","type":["null","string"],"default":null,"doc":"User agent as sent."},{"name":"country","type":["null","string"],"default":null,"doc":"ISO 3166 alpha-2, upper case; unknown is null. The provider's, else of ip where that is not a proxy's or a machine's."},{"name":"region","type":["null","string"],"default":null,"doc":"Region."},{"name":"city","type":["null","string"],"default":null,"doc":"City."},{"name":"client_name","type":["null","string"],"default":null,"doc":"Mail client or browser, such as Apple Mail, Outlook, Gmail image proxy, Chrome: the provider's word, else by the user agent."},{"name":"client_os","type":["null","string"],"default":null,"doc":"Operating system, by family: Windows, macOS, iOS, Android, Linux, ..."},{"name":"device_type","type":["null","string"],"default":null,"doc":"desktop, mobile, tablet, tv, webmail (in a browser, of whatever device) or other."},{"name":"machine","type":{"type":"enum","name":"Machine","doc":"Who acted, from the event's own evidence. proxy: a person behind an image proxy.","symbols":["unknown","human","proxy","machine"],"default":"unknown"},"default":"unknown","doc":"Who acted, from the event's own evidence. proxy: a person behind an image proxy."},{"name":"machine_reasons","type":{"type":"array","items":"string"},"default":[],"doc":"Why."},{"name":"first","type":"boolean","default":false,"doc":"The provider says that it is the first of its kind for the message."},{"name":"bounce_class","type":["null","string"],"default":null,"doc":"hard, soft or block."},{"name":"reject_reason","type":["null","string"],"default":null,"doc":"invalid, bounced, timed_out, blocked, spam, unsubscribed or other."},{"name":"smtp_code","type":["null","int"],"default":null,"doc":"SMTP reply code."},{"name":"smtp_enhanced","type":["null","string"],"default":null,"doc":"Enhanced status code, as 5.1.1."},{"name":"mta_response","type":["null","string"],"default":null,"doc":"Reply of the recipient's server, as sent."},{"name":"description","type":["null","string"],"default":null,"doc":"The provider's words on the error."},{"name":"complaint_source","type":["null","string"],"default":null,"doc":"Feedback loop."},{"name":"attempt","type":["null","int"],"default":null,"doc":"Delivery attempt, from 1."},{"name":"raw_ref","type":{"type":"record","name":"RawRef","doc":"A place in posthorn.webhooks.","fields":[{"name":"webhook_id","type":"ID","doc":"Id of the Webhook."},{"name":"partition","type":"int","default":0,"doc":"Kafka partition of the Webhook."},{"name":"offset","type":"long","default":0,"doc":"Kafka offset of the Webhook."},{"name":"index","type":"int","default":0,"doc":"Position of the event in the webhook's body, from 0; -1 means the whole body."}]}},{"name":"mapper_version","type":"int","default":0,"doc":"Version of the decoder and of the tables of user agents, added up."}]}`
+const schemaOfEvent = `{"type":"record","name":"Event","namespace":"posthorn","doc":"One fact about one message, normalised. Only what follows from the event itself. Topic posthorn.events, key recipient_id.","fields":[{"name":"event_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"Deterministic: the same occurrence reported twice has the same id."},{"name":"provider_event_id","type":["null","string"],"default":null,"doc":"The provider's own event id, where it has one."},{"name":"tenant","type":"string","doc":"Tenant."},{"name":"account","type":"string","doc":"Provider account."},{"name":"source","type":"string","doc":"Source whose URL received it."},{"name":"provider","type":"string","doc":"mailjet, ..."},{"name":"type","type":{"type":"enum","name":"EventType","doc":"What happened. Mailjet's sent is delivered: accepted by the recipient's server.","symbols":["unknown","queued","sent","delivered","deferred","bounced","rejected","failed","opened","clicked","complained","unsubscribed","subscribed","autoresponded","unsuppressed"],"default":"unknown"},"default":"unknown","doc":"What happened. Mailjet's sent is delivered: accepted by the recipient's server."},{"name":"provider_type","type":"string","doc":"The provider's own name of it."},{"name":"occurred_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Event time: the provider's, or received_at where time_suspect."},{"name":"occurred_precision_ms","type":"int","default":0,"doc":"Resolution of occurred_at in ms."},{"name":"provider_time","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"The provider's time as sent, only where time_suspect and readable."},{"name":"time_suspect","type":"boolean","default":false,"doc":"The provider's time is missing or outside [received_at - 400 d, received_at + 1 h]."},{"name":"received_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"When the gateway received the webhook."},{"name":"arrived_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Arrival time: the log append time of the webhook."},{"name":"message_id","type":"string","doc":"The provider's message id as text; empty where the event has none."},{"name":"message_uuid","type":["null","string"],"default":null,"doc":"Mailjet's Message_GUID."},{"name":"rfc_message_id","type":["null","string"],"default":null,"doc":"Message-ID header."},{"name":"recipient","type":["null","string"],"default":null,"doc":"Address as the provider sent it."},{"name":"recipient_id","type":"ID","doc":"First 128 bits of HMAC-SHA256(tenant's secret, trimmed lower-case address); without an address, of tenant and message."},{"name":"recipient_domain","type":["null","string"],"default":null,"doc":"Domain of the address, lower case."},{"name":"recipient_ambiguous","type":"boolean","default":false,"doc":"The event may concern another recipient of the same message."},{"name":"campaign_id","type":["null","string"],"default":null,"doc":"Campaign: Mailjet's mj_campaign_id, else customcampaign."},{"name":"campaign_name","type":["null","string"],"default":null,"doc":"Mailjet's customcampaign."},{"name":"contact_id","type":["null","string"],"default":null,"doc":"The provider's contact."},{"name":"list_id","type":["null","string"],"default":null,"doc":"The provider's list."},{"name":"custom_id","type":["null","string"],"default":null,"doc":"The sender's own id: Mailjet's CustomID."},{"name":"tags","type":{"type":"array","items":"string"},"default":[],"doc":"The sender's tags or categories."},{"name":"metadata","type":{"type":"map","values":"string"},"default":{},"doc":"The sender's own data: Mailjet's Payload where it is a JSON object; else under the key payload."},{"name":"url","type":["null","string"],"default":null,"doc":"Link clicked."},{"name":"link_index","type":["null","int"],"default":null,"doc":"Position of the link in the message, from 1."},{"name":"ip","type":["null","string"],"default":null,"doc":"Address of the person or machine that opened or clicked."},{"name":"user_agent","type":["null","string"],"default":null,"doc":"User agent as sent."},{"name":"country","type":["null","string"],"default":null,"doc":"ISO 3166 alpha-2, upper case; unknown is null. The provider's, else of ip where that is not a proxy's or a machine's."},{"name":"region","type":["null","string"],"default":null,"doc":"Region."},{"name":"city","type":["null","string"],"default":null,"doc":"City."},{"name":"client_name","type":["null","string"],"default":null,"doc":"Mail client or browser, such as Apple Mail, Outlook, Gmail image proxy, Chrome: the provider's word, else by the user agent."},{"name":"client_os","type":["null","string"],"default":null,"doc":"Operating system, by family: Windows, macOS, iOS, Android, Linux, ..."},{"name":"device_type","type":["null","string"],"default":null,"doc":"desktop, mobile, tablet, tv, webmail (in a browser, of whatever device) or other."},{"name":"machine","type":{"type":"enum","name":"Machine","doc":"Who acted, from the event's own evidence. proxy: a person behind an image proxy.","symbols":["unknown","human","proxy","machine"],"default":"unknown"},"default":"unknown","doc":"Who acted, from the event's own evidence. proxy: a person behind an image proxy."},{"name":"machine_reasons","type":{"type":"array","items":"string"},"default":[],"doc":"Why."},{"name":"first","type":"boolean","default":false,"doc":"The provider says that it is the first of its kind for the message."},{"name":"bounce_class","type":["null","string"],"default":null,"doc":"hard, soft or block."},{"name":"reject_reason","type":["null","string"],"default":null,"doc":"invalid, bounced, timed_out, blocked, spam, unsubscribed or other."},{"name":"smtp_code","type":["null","int"],"default":null,"doc":"SMTP reply code."},{"name":"smtp_enhanced","type":["null","string"],"default":null,"doc":"Enhanced status code, as 5.1.1."},{"name":"mta_response","type":["null","string"],"default":null,"doc":"Reply of the recipient's server, as sent."},{"name":"description","type":["null","string"],"default":null,"doc":"The provider's words on the error."},{"name":"complaint_source","type":["null","string"],"default":null,"doc":"Feedback loop."},{"name":"attempt","type":["null","int"],"default":null,"doc":"Delivery attempt, from 1."},{"name":"raw_ref","type":{"type":"record","name":"RawRef","doc":"A place in posthorn.webhooks.","fields":[{"name":"webhook_id","type":"ID","doc":"Id of the Webhook."},{"name":"partition","type":"int","default":0,"doc":"Kafka partition of the Webhook."},{"name":"offset","type":"long","default":0,"doc":"Kafka offset of the Webhook."},{"name":"index","type":"int","default":0,"doc":"Position of the event in the webhook's body, from 0; -1 means the whole body."}]}},{"name":"mapper_version","type":"int","default":0,"doc":"Version of the decoder and of the tables of user agents, added up."}]}`
 
 // AvroSchema returns the schema as JSON.
 func (*Event) AvroSchema() string { return schemaOfEvent }
@@ -806,7 +908,7 @@ func (x *Event) AppendAvro(dst []byte) []byte {
 	dst = avro.AppendString(dst, x.Account)
 	dst = avro.AppendString(dst, x.Source)
 	dst = avro.AppendString(dst, x.Provider)
-	dst = avro.AppendEnum(dst, int32(x.Type), 14)
+	dst = avro.AppendEnum(dst, int32(x.Type), 15)
 	dst = avro.AppendString(dst, x.ProviderType)
 	dst = avro.AppendLong(dst, int64(x.OccurredAt))
 	dst = avro.AppendLong(dst, int64(x.OccurredPrecisionMS))
@@ -876,7 +978,7 @@ func (x *Event) ReadAvro(r *avro.Reader) {
 	x.Account = r.String()
 	x.Source = r.String()
 	x.Provider = r.String()
-	x.Type = EventType(r.Enum(14))
+	x.Type = EventType(r.Enum(15))
 	x.ProviderType = r.String()
 	x.OccurredAt = Timestamp(r.Long())
 	x.OccurredPrecisionMS = r.Int()
@@ -1306,6 +1408,141 @@ func (x *Rejection) ReadAvro(r *avro.Reader) {
 	x.MapperVersion = r.Int()
 }
 
+// SuppressionReason: Why; of several the gravest: complaint, hard_bounce, unsubscribe.
+type SuppressionReason int32
+
+// The symbols of SuppressionReason.
+const (
+	SuppressionReasonUnknown SuppressionReason = iota
+	SuppressionReasonHardBounce
+	SuppressionReasonComplaint
+	SuppressionReasonUnsubscribe
+)
+
+var suppressionReasonSymbols = [...]string{
+	"unknown",
+	"hard_bounce",
+	"complaint",
+	"unsubscribe",
+}
+
+// String returns the symbol.
+func (v SuppressionReason) String() string {
+	if uint32(v) < uint32(len(suppressionReasonSymbols)) {
+		return suppressionReasonSymbols[v]
+	}
+	return fmt.Sprintf("SuppressionReason(%d)", int32(v))
+}
+
+// ParseSuppressionReason returns the value of a symbol, and whether there is one.
+func ParseSuppressionReason(symbol string) (SuppressionReason, bool) {
+	for i, s := range suppressionReasonSymbols {
+		if s == symbol {
+			return SuppressionReason(i), true
+		}
+	}
+	return 0, false
+}
+
+// MarshalText returns the symbol.
+func (v SuppressionReason) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText parses a symbol.
+func (v *SuppressionReason) UnmarshalText(text []byte) error {
+	p, ok := ParseSuppressionReason(string(text))
+	if !ok {
+		return fmt.Errorf("%q is no SuppressionReason", text)
+	}
+	*v = p
+	return nil
+}
+
+// Suppression: Whether an address may be mailed, and why not. Topic posthorn.suppressions, key tenant/recipient_id/scope; compacted: the last record of a key counts.
+type Suppression struct {
+	// Tenant.
+	Tenant string `json:"tenant"`
+	// Recipient: HMAC of the address.
+	RecipientID ID `json:"recipient_id"`
+	// Address, where known.
+	Recipient string `json:"recipient,omitzero"`
+	// What it is about: all, or list:ID for one contact list.
+	Scope string `json:"scope"`
+	// Why; of several the gravest: complaint, hard_bounce, unsubscribe.
+	Reason SuppressionReason `json:"reason"`
+	// False: it was lifted.
+	Active bool `json:"active"`
+	// Event time of the earliest event of that reason since it was last lifted.
+	Since Timestamp `json:"since"`
+	// That event.
+	EventID ID `json:"event_id"`
+	// Account of that event.
+	Account string `json:"account"`
+	// Campaign of that event.
+	CampaignID string `json:"campaign_id,omitzero"`
+	// Event time at which it was last lifted; null: never.
+	LiftedAt Timestamp `json:"lifted_at,omitzero"`
+	// Grows with each record of a key.
+	Revision int64 `json:"revision"`
+	// Arrival of the latest event that it rests on.
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+const schemaOfSuppression = `{"type":"record","name":"Suppression","namespace":"posthorn","doc":"Whether an address may be mailed, and why not. Topic posthorn.suppressions, key tenant/recipient_id/scope; compacted: the last record of a key counts.","fields":[{"name":"tenant","type":"string","doc":"Tenant."},{"name":"recipient_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"Recipient: HMAC of the address."},{"name":"recipient","type":["null","string"],"default":null,"doc":"Address, where known."},{"name":"scope","type":"string","doc":"What it is about: all, or list:ID for one contact list."},{"name":"reason","type":{"type":"enum","name":"SuppressionReason","doc":"Why; of several the gravest: complaint, hard_bounce, unsubscribe.","symbols":["unknown","hard_bounce","complaint","unsubscribe"],"default":"unknown"},"default":"unknown","doc":"Why; of several the gravest: complaint, hard_bounce, unsubscribe."},{"name":"active","type":"boolean","default":true,"doc":"False: it was lifted."},{"name":"since","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Event time of the earliest event of that reason since it was last lifted."},{"name":"event_id","type":"ID","doc":"That event."},{"name":"account","type":"string","doc":"Account of that event."},{"name":"campaign_id","type":["null","string"],"default":null,"doc":"Campaign of that event."},{"name":"lifted_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Event time at which it was last lifted; null: never."},{"name":"revision","type":"long","default":0,"doc":"Grows with each record of a key."},{"name":"updated_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Arrival of the latest event that it rests on."}]}`
+
+// AvroSchema returns the schema as JSON.
+func (*Suppression) AvroSchema() string { return schemaOfSuppression }
+
+// AppendAvro appends the record in Avro's binary encoding.
+func (x *Suppression) AppendAvro(dst []byte) []byte {
+	dst = avro.AppendString(dst, x.Tenant)
+	dst = append(dst, x.RecipientID[:]...)
+	dst = avro.AppendOptString(dst, x.Recipient)
+	dst = avro.AppendString(dst, x.Scope)
+	dst = avro.AppendEnum(dst, int32(x.Reason), 4)
+	dst = avro.AppendBool(dst, x.Active)
+	dst = avro.AppendLong(dst, int64(x.Since))
+	dst = append(dst, x.EventID[:]...)
+	dst = avro.AppendString(dst, x.Account)
+	dst = avro.AppendOptString(dst, x.CampaignID)
+	dst = avro.AppendOptLong(dst, int64(x.LiftedAt))
+	dst = avro.AppendLong(dst, x.Revision)
+	dst = avro.AppendLong(dst, int64(x.UpdatedAt))
+	return dst
+}
+
+// DecodeAvro sets the record to the one that b holds and nothing else; after an
+// error it is empty. The strings in it share one copy of b: to keep one of them
+// for long, clone it.
+func (x *Suppression) DecodeAvro(b []byte) error {
+	*x = Suppression{}
+	r := avro.NewReader(b)
+	x.ReadAvro(&r)
+	if err := r.Close(); err != nil {
+		*x = Suppression{}
+		return fmt.Errorf("decoding Suppression: %w", err)
+	}
+	return nil
+}
+
+// ReadAvro reads the fields into an empty record, as part of another one.
+func (x *Suppression) ReadAvro(r *avro.Reader) {
+	x.Tenant = r.String()
+	r.Fixed(x.RecipientID[:])
+	x.Recipient = r.OptString()
+	x.Scope = r.String()
+	x.Reason = SuppressionReason(r.Enum(4))
+	x.Active = r.Bool()
+	x.Since = Timestamp(r.Long())
+	r.Fixed(x.EventID[:])
+	x.Account = r.String()
+	x.CampaignID = r.OptString()
+	if r.Some() {
+		x.LiftedAt = Timestamp(r.Long())
+	}
+	x.Revision = r.Long()
+	x.UpdatedAt = Timestamp(r.Long())
+}
+
 // TriggerStatus: expired: the evidence was older than max_age when it arrived, nobody is called. shadow: the rule only watches.
 type TriggerStatus int32
 
@@ -1441,9 +1678,23 @@ type Trigger struct {
 	Evidence []Evidence `json:"evidence,omitzero"`
 	// Name of the endpoint to call; null: none.
 	Endpoint string `json:"endpoint,omitzero"`
+	// Which of the firings of its once-per key this is: once, or the start of its cooldown, or of the step of a campaign's rule and what it says, in the form of the id's hash.
+	Occurrence string `json:"occurrence"`
+	// Nobody is called before: the rule's active hours; null: at once.
+	NotBefore Timestamp `json:"not_before,omitzero"`
+	// Of a campaign's rule with an all-clear: raised or cleared; null: of other rules.
+	State string `json:"state,omitzero"`
+	// Start of the window of a counting rule; null: of other rules.
+	WindowStart Timestamp `json:"window_start,omitzero"`
+	// Its end.
+	WindowEnd Timestamp `json:"window_end,omitzero"`
+	// Events counted in that window.
+	Hits int64 `json:"hits"`
+	// Of a rate: the events that they are a share of.
+	Base int64 `json:"base"`
 }
 
-const schemaOfTrigger = `{"type":"record","name":"Trigger","namespace":"posthorn","doc":"A rule that fired. Topic posthorn.triggers, key recipient_id.","fields":[{"name":"trigger_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"Hash of tenant, rule, once-per key and occurrence bucket: never of evidence or rule version."},{"name":"tenant","type":"string","doc":"Tenant."},{"name":"rule","type":"string","doc":"Name of the rule."},{"name":"rule_version","type":"string","doc":"Hash of the rule's text when it fired."},{"name":"kind","type":"string","doc":"within, ..."},{"name":"status","type":{"type":"enum","name":"TriggerStatus","doc":"expired: the evidence was older than max_age when it arrived, nobody is called. shadow: the rule only watches.","symbols":["fired","expired","shadow"],"default":"fired"},"default":"fired","doc":"expired: the evidence was older than max_age when it arrived, nobody is called. shadow: the rule only watches."},{"name":"once_per","type":"string","doc":"recipient, message or campaign."},{"name":"account","type":"string","doc":"Provider account."},{"name":"recipient_id","type":"ID","doc":"As in Event."},{"name":"recipient","type":["null","string"],"default":null,"doc":"Address, where known."},{"name":"campaign_id","type":["null","string"],"default":null,"doc":"Campaign."},{"name":"campaign_name","type":["null","string"],"default":null,"doc":"Its name."},{"name":"message_id","type":"string","doc":"Message of the evidence."},{"name":"custom_id","type":["null","string"],"default":null,"doc":"The sender's own id."},{"name":"anchor_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Event time of A."},{"name":"occurred_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Event time of the evidence that completed it."},{"name":"arrived_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Arrival time that completed it: the later of A's and B's."},{"name":"evidence","type":{"type":"array","items":{"type":"record","name":"Evidence","doc":"An event that made the rule fire.","fields":[{"name":"event_id","type":"ID","doc":"Event."},{"name":"type","type":"string","doc":"Its type."},{"name":"occurred_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Its event time."},{"name":"machine","type":"string","doc":"Who acted."}]}},"default":[],"doc":"In the rule's order."},{"name":"endpoint","type":["null","string"],"default":null,"doc":"Name of the endpoint to call; null: none."}]}`
+const schemaOfTrigger = `{"type":"record","name":"Trigger","namespace":"posthorn","doc":"A rule that fired. Topic posthorn.triggers, key recipient_id.","fields":[{"name":"trigger_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"Hash of tenant, rule, once-per key and occurrence bucket: never of evidence or rule version."},{"name":"tenant","type":"string","doc":"Tenant."},{"name":"rule","type":"string","doc":"Name of the rule."},{"name":"rule_version","type":"string","doc":"Hash of the rule's text when it fired."},{"name":"kind","type":"string","doc":"within, ..."},{"name":"status","type":{"type":"enum","name":"TriggerStatus","doc":"expired: the evidence was older than max_age when it arrived, nobody is called. shadow: the rule only watches.","symbols":["fired","expired","shadow"],"default":"fired"},"default":"fired","doc":"expired: the evidence was older than max_age when it arrived, nobody is called. shadow: the rule only watches."},{"name":"once_per","type":"string","doc":"recipient, message or campaign."},{"name":"account","type":"string","doc":"Provider account."},{"name":"recipient_id","type":"ID","doc":"As in Event."},{"name":"recipient","type":["null","string"],"default":null,"doc":"Address, where known."},{"name":"campaign_id","type":["null","string"],"default":null,"doc":"Campaign."},{"name":"campaign_name","type":["null","string"],"default":null,"doc":"Its name."},{"name":"message_id","type":"string","doc":"Message of the evidence."},{"name":"custom_id","type":["null","string"],"default":null,"doc":"The sender's own id."},{"name":"anchor_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Event time of A."},{"name":"occurred_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Event time of the evidence that completed it."},{"name":"arrived_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Arrival time that completed it: the later of A's and B's."},{"name":"evidence","type":{"type":"array","items":{"type":"record","name":"Evidence","doc":"An event that made the rule fire.","fields":[{"name":"event_id","type":"ID","doc":"Event."},{"name":"type","type":"string","doc":"Its type."},{"name":"occurred_at","type":{"type":"long","logicalType":"timestamp-micros"},"doc":"Its event time."},{"name":"machine","type":"string","doc":"Who acted."}]}},"default":[],"doc":"In the rule's order."},{"name":"endpoint","type":["null","string"],"default":null,"doc":"Name of the endpoint to call; null: none."},{"name":"occurrence","type":"string","default":"once","doc":"Which of the firings of its once-per key this is: once, or the start of its cooldown, or of the step of a campaign's rule and what it says, in the form of the id's hash."},{"name":"not_before","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Nobody is called before: the rule's active hours; null: at once."},{"name":"state","type":["null","string"],"default":null,"doc":"Of a campaign's rule with an all-clear: raised or cleared; null: of other rules."},{"name":"window_start","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Start of the window of a counting rule; null: of other rules."},{"name":"window_end","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Its end."},{"name":"hits","type":"long","default":0,"doc":"Events counted in that window."},{"name":"base","type":"long","default":0,"doc":"Of a rate: the events that they are a share of."}]}`
 
 // AvroSchema returns the schema as JSON.
 func (*Trigger) AvroSchema() string { return schemaOfTrigger }
@@ -1475,6 +1726,13 @@ func (x *Trigger) AppendAvro(dst []byte) []byte {
 	}
 	dst = append(dst, 0)
 	dst = avro.AppendOptString(dst, x.Endpoint)
+	dst = avro.AppendString(dst, x.Occurrence)
+	dst = avro.AppendOptLong(dst, int64(x.NotBefore))
+	dst = avro.AppendOptString(dst, x.State)
+	dst = avro.AppendOptLong(dst, int64(x.WindowStart))
+	dst = avro.AppendOptLong(dst, int64(x.WindowEnd))
+	dst = avro.AppendLong(dst, x.Hits)
+	dst = avro.AppendLong(dst, x.Base)
 	return dst
 }
 
@@ -1521,6 +1779,19 @@ func (x *Trigger) ReadAvro(r *avro.Reader) {
 		}
 	}
 	x.Endpoint = r.OptString()
+	x.Occurrence = r.String()
+	if r.Some() {
+		x.NotBefore = Timestamp(r.Long())
+	}
+	x.State = r.OptString()
+	if r.Some() {
+		x.WindowStart = Timestamp(r.Long())
+	}
+	if r.Some() {
+		x.WindowEnd = Timestamp(r.Long())
+	}
+	x.Hits = r.Long()
+	x.Base = r.Long()
 }
 
 // WebhookRef: A place in posthorn.webhooks.

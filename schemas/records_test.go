@@ -17,6 +17,7 @@ var records = map[string]func() avrotest.Record{
 	"campaign_statistics": func() avrotest.Record { return new(schemas.CampaignStatistics) },
 	"trigger":             func() avrotest.Record { return new(schemas.Trigger) },
 	"delivery":            func() avrotest.Record { return new(schemas.Delivery) },
+	"suppression":         func() avrotest.Record { return new(schemas.Suppression) },
 }
 
 func TestRecords(t *testing.T) {
@@ -39,4 +40,5 @@ func FuzzCampaignStatistics(f *testing.F) { avrotest.Fuzz(f, records["campaign_s
 func FuzzTrigger(f *testing.F) {
 	avrotest.Fuzz(f, records["trigger"], &schemas.Trigger{Evidence: []schemas.Evidence{{Type: "opened"}, {}}})
 }
-func FuzzDelivery(f *testing.F) { avrotest.Fuzz(f, records["delivery"]) }
+func FuzzDelivery(f *testing.F)    { avrotest.Fuzz(f, records["delivery"]) }
+func FuzzSuppression(f *testing.F) { avrotest.Fuzz(f, records["suppression"]) }

@@ -40,4 +40,7 @@ const (
 	TopicDeliveries        = "posthorn.deliveries"
 	TopicDeadLetters       = "posthorn.dead-letters"
 	TopicGenerations       = "posthorn.generations"
+	TopicSuppressions      = "posthorn.suppressions"
+	TopicControls          = "posthorn.controls"
+	TopicGateways          = "posthorn.gateways"
 )

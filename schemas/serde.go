@@ -47,13 +47,15 @@ func recordOf(topic string) Record {
 		return new(Trigger)
 	case TopicDeliveries:
 		return new(Delivery)
+	case TopicSuppressions:
+		return new(Suppression)
 	}
 	return nil
 }
 
 // recordTopics lists the topics that hold records.
 var recordTopics = [...]string{TopicWebhooks, TopicRejected, TopicEventsByRecipient, TopicEvents,
-	TopicMessages, TopicCampaignDeltas, TopicStatistics, TopicTriggers, TopicDeliveries}
+	TopicMessages, TopicCampaignDeltas, TopicStatistics, TopicTriggers, TopicDeliveries, TopicSuppressions}
 
 // NewLocalSerde returns a Serde with fixed schema ids and no registry, for tests
 // and benchmarks: it reads only what this build has written.

@@ -35,6 +35,7 @@ var nativeTypes = func() map[string]schemas.EventType {
 		schemas.EventTypeUnsubscribed:  "unsubscribed unsubscribe unsub optout optedout listunsubscribe",
 		schemas.EventTypeSubscribed:    "subscribed subscribe sub resubscribed resubscribe optin optedin",
 		schemas.EventTypeAutoresponded: "autoresponded autoresponse autoresponder autoreply autoreplied outofoffice",
+		schemas.EventTypeUnsuppressed:  "unsuppressed unsuppress",
 		schemas.EventTypeUnknown:       "unknown",
 	} {
 		for _, name := range strings.Fields(names) {

@@ -43,6 +43,9 @@ const DefaultRetention = 90 * 24 * time.Hour
 // and in its topic's format.
 const storeWindows = "windows"
 
+// storeRules holds what rules have counted and said.
+const storeRules = "rules"
+
 // Config configures the stage.
 type Config struct {
 	Serde *schemas.Serde
@@ -58,7 +61,7 @@ func Stage(c Config) stream.Stage {
 	return stream.Stage{
 		Name:       c.Generation.Name(Name),
 		Input:      c.Generation.Topic(schemas.TopicCampaignDeltas),
-		Stores:     []string{storeWindows},
+		Stores:     []string{storeWindows, storeRules},
 		DeadLetter: schemas.TopicDeadLetters,
 		NewTask:    func(int32) (stream.Task, error) { return newTask(c), nil },
 	}

@@ -307,7 +307,7 @@ func (f *facts) read(r *reader, last schemas.Timestamp) {
 
 func readEvent(r *reader, e *trigger.Event, last schemas.Timestamp, campaign string) {
 	r.Fixed(e.ID[:])
-	e.Type = schemas.EventType(r.small(int32(schemas.EventTypeAutoresponded) + 1))
+	e.Type = schemas.EventType(r.small(int32(schemas.EventTypeUnsuppressed) + 1))
 	e.Machine = schemas.Machine(r.small(int32(schemas.MachineMachine) + 1))
 	e.OccurredAt = last + schemas.Timestamp(r.Long())
 	e.ArrivedAt = e.OccurredAt + schemas.Timestamp(r.Long())

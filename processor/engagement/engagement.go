@@ -93,6 +93,8 @@ const NoCampaign = "-"
 const (
 	storeMessages = "messages" // state of each message, and ids of folded events
 	storeRules    = "rules"    // keys that rules have fired for
+	storeCounts   = "counts"   // what counting rules have counted
+	storeSuppress = "suppressions"
 )
 
 // Config configures the stage.
@@ -116,7 +118,7 @@ func Stage(c Config) stream.Stage {
 	return stream.Stage{
 		Name:       c.Generation.Name(Name),
 		Input:      c.Generation.Topic(schemas.TopicEventsByRecipient),
-		Stores:     []string{storeMessages, storeRules},
+		Stores:     []string{storeMessages, storeRules, storeCounts, storeSuppress},
 		FrontierTo: []string{c.Generation.Topic(schemas.TopicCampaignDeltas)},
 		DeadLetter: schemas.TopicDeadLetters,
 		NewTask:    func(int32) (stream.Task, error) { return newTask(c), nil },

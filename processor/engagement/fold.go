@@ -56,7 +56,7 @@ func mayRepeat(t schemas.EventType) bool {
 // if no earlier one of its kind had arrived by the same window.
 type firsts [2*eventTypes + 1]schemas.Timestamp // arrival windows, by kind
 
-const eventTypes = schemas.EventTypeAutoresponded + 1
+const eventTypes = schemas.EventTypeUnsuppressed + 1
 
 func newFirsts() (f firsts) {
 	for i := range f {

@@ -26,7 +26,7 @@ func drawEvent(t *rapid.T, fickle bool) schemas.Event {
 		Tenant:      "default",
 		Account:     "main",
 		Provider:    text("provider", "mailjet", ""),
-		Type:        schemas.EventType(rapid.IntRange(0, int(schemas.EventTypeAutoresponded)).Draw(t, "type")),
+		Type:        schemas.EventType(rapid.IntRange(0, int(schemas.EventTypeUnsuppressed)).Draw(t, "type")),
 		OccurredAt:  occurred,
 		ArrivedAt:   occurred + at(minutes(0, 2, "lag")*60) - base,
 		MessageID:   message,

@@ -175,7 +175,7 @@ func (r *Rule) version() string {
 
 func eventTypes() []string {
 	var names []string
-	for t := schemas.EventTypeUnknown + 1; t <= schemas.EventTypeAutoresponded; t++ {
+	for t := schemas.EventTypeUnknown + 1; t <= schemas.EventTypeUnsuppressed; t++ {
 		names = append(names, t.String())
 	}
 	slices.Sort(names)
