@@ -36,6 +36,9 @@ type services struct {
 	repeated map[string]bool // ids of callbacks that were made again
 
 	gateway, processor, sink *process
+	readyURLs                []string
+	// onCall is told of every callback; it is set before anything is posted.
+	onCall func(receiver.Call)
 }
 
 const (
@@ -54,6 +57,33 @@ const discountRule = `rules:
 // startServices sets a cluster up as its operator would, starts the services on
 // it and waits until they are ready.
 func startServices(t *testing.T, brokers []string) *services {
+	t.Helper()
+	s := prepareServices(t, brokers, discountRule)
+	s.sink = s.service("analytics")
+	s.processor = s.service("processor")
+	s.gateway = s.service("ingest")
+	s.ready()
+	return s
+}
+
+// service starts a service. extra are further flags.
+func (s *services) service(name string, extra ...string) *process {
+	s.t.Helper()
+	metrics := address(s.t)
+	s.readyURLs = append(s.readyURLs, "http://"+metrics+"/readyz")
+	return start(s.t, name, append([]string{name, "--config", s.config, "--metrics", metrics}, extra...)...)
+}
+
+// ready waits until all services that were started are.
+func (s *services) ready() {
+	s.t.Helper()
+	for _, url := range s.readyURLs {
+		eventually(s.t, time.Minute, "waiting until the services are ready", func() error { return httpOK(url) })
+	}
+}
+
+// prepareServices sets a cluster up as its operator would.
+func prepareServices(t *testing.T, brokers []string, rules string) *services {
 	t.Helper()
 	dir := t.TempDir()
 	dsn := clickhousetest.Database(t)
@@ -75,7 +105,7 @@ func startServices(t *testing.T, brokers []string) *services {
 			t.Fatal(err)
 		}
 	}
-	write(filepath.Join(dir, "rules.yaml"), discountRule)
+	write(filepath.Join(dir, "rules.yaml"), rules)
 	write(s.config, fmt.Sprintf(`
 recipient_secret: 0123456789abcdef0123456789abcdef
 data: %s
@@ -108,22 +138,14 @@ endpoints:
 			t.Fatalf("posthorn %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	service := func(name string) (*process, string) {
-		metrics := address(t)
-		return start(t, name, name, "--config", s.config, "--metrics", metrics), "http://" + metrics + "/readyz"
-	}
-	var ready [3]string
-	s.sink, ready[0] = service("analytics")
-	s.processor, ready[1] = service("processor")
-	s.gateway, ready[2] = service("ingest")
-	for _, url := range ready {
-		eventually(t, time.Minute, "waiting until the services are ready", func() error { return httpOK(url) })
-	}
 	return s
 }
 
 // called notes which callbacks are made again.
 func (s *services) called(c receiver.Call) {
+	if s.onCall != nil {
+		s.onCall(c)
+	}
 	if !c.Duplicate {
 		return
 	}
