@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race chaos chaos-ingest bench bench-engine bench-ingest microbench verify lint vuln generate clean
+.PHONY: help build demo test race chaos chaos-ingest bench bench-engine bench-ingest bench-trigger microbench verify lint vuln generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ bench-ingest: ## the gateway beside one that only forwards and one that is naive
 	grep -v -e '^=== RUN' -e '^RESULT ' $$decode; \
 	SHORT=$(SHORT) $(GO) run ./internal/ingestbench $(ARGS) || failed=1; \
 	grep '^RESULT ' $$decode; rm -f $$decode; exit $$failed
+
+bench-trigger: build ## from the POST of a webhook to the arrival of its callback, at 1,000 events/s
+	bin/posthorn engine
+	@POSTHORN_BENCH=1 $(GO) test -count=1 -v -timeout 10m -run '^TestBenchLatency$$' ./internal/e2e | grep -v '^=== RUN'
 
 bench-engine: ## the stream engine beside Kafka Streams and goka, large state, failover, latency, idle cost (ARGS='-sections engines')
 	@$(GO) run ./internal/enginebench $(ARGS)
