@@ -98,7 +98,7 @@ func suppressionOf(k suppressionKey, events []*schemas.Event) *schemas.Suppressi
 	}
 	_, reason := suppresses(rests)
 	s := &schemas.Suppression{
-		Tenant: k.tenant, RecipientID: k.recipient, Scope: k.scope, Recipient: strings.ToLower(strings.TrimSpace(rests.Recipient)),
+		Tenant: k.tenant, RecipientID: k.recipient, Scope: k.scope, Recipient: bounded(strings.ToLower(strings.TrimSpace(rests.Recipient))),
 		Reason: reason, Active: active, Since: rests.OccurredAt, EventID: rests.EventID,
 		Account: bounded(rests.Account), CampaignID: bounded(rests.CampaignID), UpdatedAt: rests.ArrivedAt,
 	}
@@ -151,7 +151,7 @@ func (v *verifier) compareSuppressions(f *facts) {
 		}
 	}
 	for k, found := range f.suppressions {
-		v.suppressionSums.add(found)
+		v.sumSuppression(found)
 		if want[k] == nil && !touched[recipientKey{k.tenant, k.recipient}] {
 			check.Found++
 			v.report.surplus(check, "suppression %s is unexpected: nothing suppresses it", k)
