@@ -107,17 +107,21 @@ type alarm struct {
 
 // alarms finds the firings of a rule of a campaign by looking at the window
 // before every boundary, from the first step that counts something until none is
-// left in the window.
+// left in the window. At boundaries outside of its hours a rule that skips looks
+// at nothing, so a rate that is raised stays so until it looks again.
 func alarms(r *trigger.Rule, steps map[schemas.Timestamp]stepSum) (all []alarm) {
 	starts := slices.Sorted(maps.Keys(steps))
 	every, length := micros(r.Every), micros(r.Duration)
 	raised, fired := false, map[string]bool{}
 	for i, start := range starts {
-		end := start + every + length // the step has left the window
-		if i+1 < len(starts) {
-			end = min(end, starts[i+1])
-		}
-		for h := start + every; h <= end; h += every {
+		gone := start + every + length // the step has left the window
+		for h := start + every; h <= gone || raised && h < gone+longestHours; h += every {
+			if i+1 < len(starts) && h > starts[i+1] {
+				break
+			}
+			if skipped(r, h) {
+				continue
+			}
 			n := windowSum(starts[:i+1], steps, h-length)
 			a := alarm{boundary: h, stepSum: n}
 			if r.Kind == trigger.KindRate {
@@ -142,6 +146,9 @@ func alarms(r *trigger.Rule, steps map[schemas.Timestamp]stepSum) (all []alarm) 
 	}
 	return all
 }
+
+// longestHours is longer than any rule's hours are away, in microseconds.
+const longestHours = 16 * 24 * 3600 * 1_000_000
 
 // windowSum adds up the steps that begin at from or later.
 func windowSum(starts []schemas.Timestamp, steps map[schemas.Timestamp]stepSum, from schemas.Timestamp) (n stepSum) {

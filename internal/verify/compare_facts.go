@@ -104,7 +104,9 @@ type derived struct {
 	folded  set
 	// touched: events outside of the cut have changed it as well.
 	touched bool
-	asSeen  *scene
+	// until is the arrival time at which the life is over.
+	until  schemas.Timestamp
+	asSeen *scene
 }
 
 // scene returns the message as rules see it.
@@ -156,7 +158,7 @@ func (v *verifier) compareFacts(i int) error {
 	steps := stepSums{}
 	for k, g := range groups {
 		for _, life := range v.lives(g.occurrences) {
-			d := &derived{events: choose(life), touched: g.touched}
+			d := &derived{events: choose(life), touched: g.touched, until: life[len(life)-1].ArrivedAt + micros(v.cfg.Horizon)}
 			slices.SortFunc(d.events, byTime)
 			d.folded = foldedOf(d.events)
 			d.message = derive(k, d.events, d.folded)

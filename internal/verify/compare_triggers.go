@@ -34,6 +34,7 @@ type recipientKey struct {
 type expectation struct {
 	rule *trigger.Rule
 	of   string // a message, for the report
+	key  onceOf
 	// must and mustLive are how often it must be there, and not as expired. most
 	// is how often it may be there as expired, and otherwise.
 	must, mustLive, most int64
@@ -94,7 +95,7 @@ func (c *triggerCheck) expectMessages(r *trigger.Rule) {
 				}
 			}
 			for o, inTime := range best {
-				c.expect(r, triggerID(s.facts.Tenant, r, key, o), s.facts.MessageID, inTime, len(g.lives))
+				c.expect(r, s.facts, key, o, inTime, len(g.lives))
 			}
 		}
 	}
@@ -102,9 +103,9 @@ func (c *triggerCheck) expectMessages(r *trigger.Rule) {
 
 // expect notes that a trigger must be there. A rule that fires once per message
 // fires in each life of it, all others once.
-func (c *triggerCheck) expect(r *trigger.Rule, id schemas.ID, message string, inTime bool, lives int) {
-	e := c.of(r, id, lives)
-	e.of = message
+func (c *triggerCheck) expect(r *trigger.Rule, m *trigger.Message, key, occurrence string, inTime bool, lives int) {
+	e := c.of(r, triggerID(m.Tenant, r, key, occurrence), lives)
+	e.of, e.key = m.MessageID, onceOf{m.Tenant, r.Name, key}
 	live := int64(0)
 	if inTime {
 		live = 1
@@ -193,7 +194,7 @@ func (c *triggerCheck) touchedBy(r *trigger.Rule, g *group, k messageKey) bool {
 
 // judge compares how often a trigger is there with how often it must and may be.
 func (c *triggerCheck) judge(id schemas.ID, e *expectation) {
-	if e.excused {
+	if e.excused || c.touched[e.key] {
 		return
 	}
 	c.check.Expected += max(e.must, e.found())

@@ -50,7 +50,7 @@ func (c *triggerCheck) expectCounts(r *trigger.Rule) {
 			}
 			m := ownFacts(b)
 			if key, ok := onceKey(r, m); ok {
-				c.expect(r, triggerID(m.Tenant, r, key, occurrence(r, at(b))), m.MessageID, true, 1)
+				c.expect(r, m, key, occurrence(r, at(b)), true, 1)
 			}
 		}
 	}
@@ -114,13 +114,20 @@ func (c *triggerCheck) explainCount(r *trigger.Rule, s *scene, t *schemas.Trigge
 	if len(before) < r.Times {
 		return fmt.Sprintf("%d events of it are in a window, want %d", len(before), r.Times)
 	}
-	arrived := t.ArrivedAt
-	if !c.arrives(before, arrived) || arrived < b.ArrivedAt {
-		arrived = slices.MaxFunc(before, func(a, b *schemas.Event) int { return cmp.Compare(a.ArrivedAt, b.ArrivedAt) }).ArrivedAt
-	}
-	want := s.want(r, t, evidence, at(b), arrived, false)
-	want.Hits, want.WindowStart, want.WindowEnd = int64(r.Times), at(before[len(before)-r.Times]), at(b)
+	want := s.want(r, t, evidence, at(b), c.completed(r, b, before, t.ArrivedAt), false)
+	want.Hits, want.WindowStart, want.WindowEnd = int64(r.Times), at(b)-micros(r.Duration), at(b)
 	return s.compare(r, ownFacts(b), want, t)
+}
+
+// completed is when a window was complete: said, if that is an arrival of one of
+// its events by which enough of them had arrived, else the earliest that is.
+func (c *triggerCheck) completed(r *trigger.Rule, b *schemas.Event, window []*schemas.Event, said schemas.Timestamp) schemas.Timestamp {
+	arrived := byArrival(window)
+	first := max(b.ArrivedAt, arrived[r.Times-1].ArrivedAt)
+	if said >= first && c.arrives(window, said) {
+		return said
+	}
+	return first
 }
 
 // arrives tells whether one of the events arrived just then, in some version.

@@ -62,7 +62,7 @@ func (c *triggerCheck) eachVersion(evidence []schemas.Evidence, chosen []*schema
 // explainMessage compares a trigger of a rule of messages with what its evidence
 // makes.
 func (c *triggerCheck) explainMessage(r *trigger.Rule, s *scene, t *schemas.Trigger, evidence []*schemas.Event) string {
-	f, problem := s.judge(r, evidence)
+	f, problem := s.judge(r, evidence, false)
 	if problem != "" {
 		return problem
 	}

@@ -22,7 +22,7 @@ func (f *firing) expired(r *trigger.Rule) bool { return f.arrived-f.at > micros(
 // event.
 func (s *scene) firings(r *trigger.Rule) (all []firing) {
 	try := func(evidence ...*schemas.Event) {
-		if f, problem := s.judge(r, evidence); problem == "" {
+		if f, problem := s.judge(r, evidence, true); problem == "" {
 			all = append(all, f)
 		}
 	}
@@ -33,10 +33,7 @@ func (s *scene) firings(r *trigger.Rule) (all []firing) {
 		}
 	case trigger.KindWithin:
 		for _, b := range s.seen {
-			if b.Type != r.Event {
-				continue
-			}
-			for _, a := range s.anchors(r) {
+			for _, a := range s.seen {
 				try(a, b)
 			}
 		}
@@ -48,19 +45,6 @@ func (s *scene) firings(r *trigger.Rule) (all []firing) {
 		return s.sequences(r)
 	}
 	return all
-}
-
-// anchors returns the events that may be A: for a send the earliest alone.
-func (s *scene) anchors(r *trigger.Rule) (found []*schemas.Event) {
-	for _, e := range s.seen { // in order of event time
-		if isAnchor(r, e) {
-			found = append(found, e)
-			if r.Of == trigger.AnchorSend {
-				break
-			}
-		}
-	}
-	return found
 }
 
 func isAnchor(r *trigger.Rule, e *schemas.Event) bool {
@@ -79,18 +63,20 @@ func isAnchor(r *trigger.Rule, e *schemas.Event) bool {
 }
 
 // judge tells whether just these events, in the rule's order, satisfy a rule of
-// messages, and else what is wrong with them. Of a rule that goes by the send,
-// any send will do: the earliest may have become known later.
-func (s *scene) judge(r *trigger.Rule, evidence []*schemas.Event) (firing, string) {
+// messages, and else what is wrong with them. Where a rule fires at once, what
+// had arrived by then need not have been known: only strictly it counts that an
+// earlier send was among it.
+func (s *scene) judge(r *trigger.Rule, evidence []*schemas.Event, strict bool) (firing, string) {
+	strict = strict || r.Settle > 0
 	switch r.Kind {
 	case trigger.KindImmediate:
 		return s.judgeOne(r, evidence)
 	case trigger.KindWithin:
-		return s.judgePair(r, evidence)
+		return s.judgePair(r, evidence, strict)
 	case trigger.KindAbsence:
 		return s.judgeAbsence(r, evidence)
 	case trigger.KindSequence:
-		return s.judgeSequence(r, evidence)
+		return s.judgeSequence(r, evidence, strict)
 	}
 	return firing{}, "its rule is not of a message"
 }
@@ -102,6 +88,7 @@ const (
 	conditionFails = "its condition does not hold"
 	byMachine      = "a machine acted"
 	outsideHours   = "it lies outside of the rule's hours"
+	earlierSend    = "an earlier send was known"
 )
 
 func (s *scene) judgeOne(r *trigger.Rule, evidence []*schemas.Event) (firing, string) {
@@ -112,7 +99,7 @@ func (s *scene) judgeOne(r *trigger.Rule, evidence []*schemas.Event) (firing, st
 	return s.settle(r, firing{evidence: evidence, at: at(b), arrived: b.ArrivedAt}, b, b)
 }
 
-func (s *scene) judgePair(r *trigger.Rule, evidence []*schemas.Event) (firing, string) {
+func (s *scene) judgePair(r *trigger.Rule, evidence []*schemas.Event, strict bool) (firing, string) {
 	if len(evidence) != 2 || !isAnchor(r, evidence[0]) || evidence[1].Type != r.Event {
 		return firing{}, notOfKind
 	}
@@ -121,6 +108,9 @@ func (s *scene) judgePair(r *trigger.Rule, evidence []*schemas.Event) (firing, s
 		return firing{}, notSatisfied
 	}
 	f := firing{evidence: evidence, anchor: a, at: at(b), arrived: max(a.ArrivedAt, b.ArrivedAt)}
+	if r.Of == trigger.AnchorSend && strict && s.superseded(a, f.arrived+micros(r.Settle)) {
+		return f, earlierSend
+	}
 	if r.Of == trigger.AnchorOpened || r.Of == trigger.AnchorClicked {
 		return s.settle(r, f, b, a, b)
 	}
@@ -156,12 +146,15 @@ func (s *scene) judgeAbsence(r *trigger.Rule, evidence []*schemas.Event) (firing
 	a := evidence[0]
 	due := max(a.OccurredAt+micros(r.Duration), a.ArrivedAt) + micros(r.Wait)
 	f := firing{evidence: evidence, anchor: a, at: at(a) + micros(r.Duration), arrived: due, decided: due}
+	if due >= s.until {
+		return f, "its message was forgotten by then"
+	}
+	if r.Of == trigger.AnchorSend && s.superseded(a, due) {
+		return f, earlierSend
+	}
 	for _, e := range s.seen {
 		if e.ArrivedAt > due || e.EventID == a.EventID {
 			continue
-		}
-		if r.Of == trigger.AnchorSend && isSend(e) && byTime(e, a) < 0 {
-			return f, "an earlier send was known"
 		}
 		byHuman := !r.HumanOnly || e.Machine != schemas.MachineMachine
 		if e.Type == r.Event && byHuman && at(e) >= at(a) && e.OccurredAt <= a.OccurredAt+micros(r.Duration) {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -18,8 +19,7 @@ type scene struct {
 
 	byID    map[schemas.ID]*schemas.Event
 	held    map[question]bool
-	machine map[int]proofs // by how many events had arrived
-	arrived []*schemas.Event
+	suspect map[schemas.ID]schemas.Timestamp // since when; nil: not worked out
 }
 
 // question is whether a condition holds for an event; step -1 is the rule's own.
@@ -32,7 +32,7 @@ type question struct {
 func sceneOf(d *derived) *scene {
 	s := &scene{
 		derived: d, seen: considered(d.events), facts: ruleFacts(d.message, d.events), byID: map[schemas.ID]*schemas.Event{},
-		held: map[question]bool{}, machine: map[int]proofs{}, arrived: byArrival(d.events),
+		held: map[question]bool{},
 	}
 	for _, e := range d.events {
 		s.byID[e.EventID] = e
@@ -77,25 +77,36 @@ func (s *scene) byPerson(r *trigger.Rule, e *schemas.Event, decided schemas.Time
 	return !s.suspectBy(decided, e)
 }
 
-// suspectBy tells whether the other events of the message that had arrived by
-// then make an event a machine's.
+// suspectBy tells whether the other events of the message make an event a
+// machine's: those that had arrived by then, or by any time before.
 func (s *scene) suspectBy(by schemas.Timestamp, e *schemas.Event) bool {
-	n := 0
-	for n < len(s.arrived) && s.arrived[n].ArrivedAt <= by {
-		n++
+	if s.suspect == nil {
+		s.suspect = map[schemas.ID]schemas.Timestamp{}
+		arrived := byArrival(s.events)
+		for i := range arrived {
+			if i+1 < len(arrived) && arrived[i+1].ArrivedAt == arrived[i].ArrivedAt {
+				continue
+			}
+			known := slices.Clone(arrived[:i+1])
+			slices.SortFunc(known, byTime)
+			for e, proof := range automatedOf(known, s.folded) {
+				if _, before := s.suspect[e.EventID]; !before && proof.any() {
+					s.suspect[e.EventID] = arrived[i].ArrivedAt
+				}
+			}
+		}
 	}
-	known, ok := s.machine[n]
-	if !ok {
-		events := slices.Clone(s.arrived[:n])
-		slices.SortFunc(events, byTime)
-		known = automatedOf(events, s.folded)
-		s.machine[n] = known
-	}
-	return known[s.byID[e.EventID]].any()
+	at, ok := s.suspect[e.EventID]
+	return ok && at <= by
 }
 
-// send is the earliest send, nil where there is none.
-func (s *scene) send() *schemas.Event { return first(s.seen, isSend) }
+// superseded tells whether a send that occurred before this one had arrived by
+// then.
+func (s *scene) superseded(send *schemas.Event, by schemas.Timestamp) bool {
+	return slices.ContainsFunc(s.seen, func(e *schemas.Event) bool {
+		return isSend(e) && e.EventID != send.EventID && e.ArrivedAt <= by && byTime(e, send) < 0
+	})
+}
 
 // considered leaves out what rules do not see of a message with very many
 // events: of those that may repeat, all but the earliest 512 and the firsts. A
@@ -181,19 +192,50 @@ func ruleFacts(m *schemas.Message, events []*schemas.Event) *trigger.Message {
 	}
 	for _, e := range events {
 		if len(facts.Tags) == 0 {
-			facts.Tags = e.Tags
+			facts.Tags = boundedTags(e.Tags)
 		}
 		if len(facts.Metadata) == 0 {
-			facts.Metadata = e.Metadata
+			facts.Metadata = boundedMetadata(e.Metadata)
 		}
 	}
 	return facts
 }
 
+// mostTags is how much of the tags and of the metadata of a message conditions
+// see, in bytes.
+const mostTags = 4096
+
+func boundedTags(tags []string) (seen []string) {
+	size := 0
+	for _, tag := range tags {
+		if size += len(tag); size > mostTags {
+			break
+		}
+		seen = append(seen, tag)
+	}
+	return seen
+}
+
+// boundedMetadata keeps the first entries in order of keys.
+func boundedMetadata(all map[string]string) map[string]string {
+	seen, size := map[string]string{}, 0
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if size += len(key) + len(all[key]); size > mostTags {
+			break
+		}
+		seen[key] = all[key]
+	}
+	return seen
+}
+
 // ownFacts is a message as counting rules see it: what one event tells of it.
 func ownFacts(e *schemas.Event) *trigger.Message {
-	one := []*schemas.Event{e}
-	return ruleFacts(derive(keyOf(e), one, nil), one)
+	k := keyOf(e)
+	m := &schemas.Message{
+		Tenant: k.tenant, Account: k.account, MessageID: k.message, RecipientID: k.recipient, Provider: e.Provider,
+		RecipientDomain: e.RecipientDomain, CampaignID: e.CampaignID, CampaignName: e.CampaignName, CustomID: e.CustomID, ContactID: e.ContactID,
+	}
+	return ruleFacts(m, []*schemas.Event{e})
 }
 
 func address(events []*schemas.Event) string {

@@ -16,7 +16,7 @@ func (s *scene) isStep(r *trigger.Rule, step int, e *schemas.Event) bool {
 	return e.Type == is.Event && (!r.HumanOnly || e.Machine != schemas.MachineMachine) && s.holds(r, step, e)
 }
 
-func (s *scene) judgeSequence(r *trigger.Rule, evidence []*schemas.Event) (firing, string) {
+func (s *scene) judgeSequence(r *trigger.Rule, evidence []*schemas.Event, strict bool) (firing, string) {
 	if len(evidence) != len(r.Steps) {
 		return firing{}, notOfKind
 	}
@@ -36,6 +36,11 @@ func (s *scene) judgeSequence(r *trigger.Rule, evidence []*schemas.Event) (firin
 			actors = append(actors, e)
 		}
 	}
+	for i, e := range evidence {
+		if r.Steps[i].Send && strict && s.superseded(e, f.arrived+micros(r.Settle)) {
+			return f, earlierSend
+		}
+	}
 	return s.settle(r, f, evidence[len(evidence)-1], actors...)
 }
 
@@ -48,7 +53,7 @@ func (s *scene) sequences(r *trigger.Rule) (all []firing) {
 	steps := make([][]*schemas.Event, len(r.Steps))
 	for i := range r.Steps {
 		for _, e := range s.seen { // in order of event time
-			if (!r.Steps[i].Send || e == s.send()) && s.isStep(r, i, e) {
+			if s.isStep(r, i, e) {
 				steps[i] = append(steps[i], e)
 			}
 		}
@@ -78,7 +83,7 @@ type chains struct {
 // search goes on.
 func (c *chains) extend(step int) bool {
 	if step < 0 {
-		f, problem := c.judge(c.rule, c.chain)
+		f, problem := c.judge(c.rule, c.chain, true)
 		if problem == "" && (c.best == nil || c.best.expired(c.rule)) {
 			f.evidence = slices.Clone(c.chain)
 			c.best = &f
