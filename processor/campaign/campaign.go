@@ -159,10 +159,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		w.stats.Counters.Add(&d.Windows[i].Counters)
 		t.touch(w)
 	}
-	if len(d.Rules) > 0 {
-		return t.rules.count(ctx, &d)
-	}
-	return nil
+	return t.rules.count(ctx, &d)
 }
 
 // lifetime takes what is not a count into the lifetime snapshot.

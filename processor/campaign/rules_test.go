@@ -202,8 +202,9 @@ func TestRulesOfCampaigns(t *testing.T) {
 			counts: []counted{{0, 2, 0}, {60 * m, 1, 0}}, want: ""},
 		{name: "a count with a cooldown", rule: complaintRule + "    cooldown: 2h\n", until: 8 * time.Hour,
 			counts: []counted{{0, 3, 0}, {30 * m, 3, 0}, {100 * m, 3, 0}, {5 * time.Hour, 3, 0}},
-			// The second stretch begins two hours after noon: the window has the three of a little before.
-			want: "fired 1m0s 3/0, fired 2h0m0s 3/0, fired 5h1m0s 3/0"},
+			// Stretches begin two, four and six hours after noon, two of them with a
+			// window that still has three of before.
+			want: "fired 1m0s 3/0, fired 2h0m0s 3/0, fired 5h1m0s 3/0, fired 6h0m0s 3/0"},
 		{name: "a count in hours that end before it", rule: complaintRule + "    active: {from: \"10:00\", to: \"12:00\", time_zone: UTC, outside: skip}\n",
 			until: 24 * time.Hour, counts: []counted{{0, 3, 0}, {22*time.Hour + 10*m, 3, 0}}, want: "fired 22h11m0s 3/0", keys: 1},
 		{name: "a rate outside its hours", rule: bounceRule + "    active: {from: \"12:00\", to: \"12:05\", time_zone: UTC, outside: skip}\n",
