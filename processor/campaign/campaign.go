@@ -216,7 +216,7 @@ func (t *task) touch(w *window) {
 
 // Timer forgets windows that are closed, or judges a rule on a campaign.
 func (t *task) Timer(ctx stream.Context, key []byte, _ time.Time) error {
-	if key[0] == 0 { // no rule's name begins so
+	if t.sweep.Owns(key) {
 		return t.sweep.Timer(ctx)
 	}
 	return t.rules.timer(ctx, key)

@@ -192,14 +192,11 @@ func (s *span) slide(steps []step, start, end schemas.Timestamp) {
 
 // look judges one boundary.
 func (w *watch) look(r *trigger.Rule, f firing, fire func(firing)) {
-	before := w.raised
-	if r.Kind == trigger.KindCount {
-		if r.Cooldown > 0 && f.at >= w.firedIn+micros(r.Cooldown) {
-			w.fired, w.firedIn = false, 0
-		}
-		before = w.fired
+	if w.fired && r.Cooldown > 0 && f.at >= w.firedIn+micros(r.Cooldown) {
+		w.fired, w.firedIn = false, 0
 	}
-	now, fires := r.JudgeWindow(before, f.hits, f.base)
+	now, fires := r.JudgeWindow(w.raised, f.hits, f.base)
+	fires = fires && !w.hushed(r)
 	w.waiting = fires && !r.ActiveAt(f.at)
 	if !fires || w.waiting {
 		return
