@@ -109,4 +109,3 @@ func countedUntil(b []byte) (schemas.Timestamp, error) {
 	}
 	return schemas.Timestamp(r.Long()), nil
 }
-

@@ -86,14 +86,14 @@ func outputsOf(g schemas.Generation) outputs {
 // message is a message in memory: its state and what was last derived from it.
 type message struct {
 	identity
-	key     []byte          // in the store of messages
-	state   state           // its last life
-	derived schemas.Message // of state; while changed, of the state before
-	earlier []*state        // lives before, not yet over; nearly always none
+	key     []byte            // in the store of messages
+	state   state             // its last life
+	derived schemas.Message   // of state; while changed, of the state before
+	earlier []*state          // lives before, not yet over; nearly always none
 	timer   schemas.Timestamp // when its timer is due; 0: it has none
-	dirty   bool            // to be written
-	due     bool            // its timer has fired, to be judged
-	changed bool            // to be derived anew; what it contributed is taken back
+	dirty   bool              // to be written
+	due     bool              // its timer has fired, to be judged
+	changed bool              // to be derived anew; what it contributed is taken back
 }
 
 // Process takes one event into its message. The event is passed on when it is
