@@ -123,11 +123,6 @@ func (r *Rule) isB(e *Event) bool { return e.Type == r.Event && r.acts(e) }
 // Holds tells whether the rule's condition holds for an event; an error counts
 // as false and is counted.
 func (r *Rule) Holds(m *Message, e *Event) bool {
-	for i := range r.guards {
-		if !r.guards[i].passes(m, e) {
-			return false
-		}
-	}
 	return r.judged(r.condition, m, e)
 }
 
