@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/posthorn/posthorn/processor/trigger"
@@ -19,6 +20,9 @@ type countKey struct {
 // counts are the events that a rule counts in one key.
 type counts struct {
 	events []*schemas.Event // by (at, id)
+	// versions are all that were delivered of events: one that did not arrive
+	// first may have counted until the first one came.
+	versions []*schemas.Event
 	// again: an event is among them twice, in two lives of its message.
 	again bool
 }
@@ -31,7 +35,14 @@ func (c *triggerCheck) expectCounts(r *trigger.Rule) {
 	for k, g := range c.groups {
 		for _, d := range g.lives {
 			for _, e := range d.events {
-				c.count(r, k, e)
+				if n := c.counted(r, k, e); n != nil {
+					n.events = append(n.events, e)
+				}
+			}
+		}
+		for _, e := range g.occurrences {
+			if n := c.counted(r, k, e); n != nil {
+				n.versions = append(n.versions, e)
 			}
 		}
 	}
@@ -60,15 +71,16 @@ func byCount(a, b *schemas.Event) int {
 	return cmp.Or(cmp.Compare(at(a), at(b)), cmp.Compare(string(a.EventID[:]), string(b.EventID[:])))
 }
 
-func (c *triggerCheck) count(r *trigger.Rule, k messageKey, e *schemas.Event) {
+// counted is where a rule counts an event; nil: nowhere.
+func (c *triggerCheck) counted(r *trigger.Rule, k messageKey, e *schemas.Event) *counts {
 	key, ok := countedIn(r, k, e)
 	if !ok || !isCounted(r, r.Events, e) {
-		return
+		return nil
 	}
 	if c.counts[key] == nil {
 		c.counts[key] = &counts{}
 	}
-	c.counts[key].events = append(c.counts[key].events, e)
+	return c.counts[key]
 }
 
 // countedIn is the key that an event counts in.
@@ -105,15 +117,17 @@ func (c *triggerCheck) explainCount(r *trigger.Rule, s *scene, t *schemas.Trigge
 	if n == nil {
 		return notSatisfied
 	}
-	var before []*schemas.Event // b and those before it that a window may hold
-	for _, e := range n.events {
-		if byCount(e, b) <= 0 && at(b)-at(e) <= micros(r.Duration) {
-			before = append(before, e)
+	window := map[schemas.ID]*schemas.Event{} // b and those before it, the version that arrived first
+	for _, e := range n.versions {
+		old := window[e.EventID]
+		if byCount(e, b) <= 0 && at(b)-at(e) <= micros(r.Duration) && (old == nil || e.ArrivedAt < old.ArrivedAt) {
+			window[e.EventID] = e
 		}
 	}
-	if len(before) < r.Times {
-		return fmt.Sprintf("%d events of it are in a window, want %d", len(before), r.Times)
+	if len(window) < r.Times {
+		return fmt.Sprintf("%d events of it are in a window, want %d", len(window), r.Times)
 	}
+	before := slices.Collect(maps.Values(window))
 	want := s.want(r, t, evidence, at(b), c.completed(r, b, before, t.ArrivedAt), false)
 	want.Hits, want.WindowStart, want.WindowEnd = int64(r.Times), at(b)-micros(r.Duration), at(b)
 	return s.compare(r, ownFacts(b), want, t)
