@@ -2,6 +2,9 @@ package verify
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,11 +19,13 @@ func TestRulesOfAllKindsAgree(t *testing.T) {
 	if testing.Short() {
 		seeds = 3
 	}
+	// While much is going on, when nearly all has come, and after all.
+	until := []time.Duration{30 * time.Hour, 70 * time.Hour, 500 * time.Hour}
 	fired := map[string]int{}
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := kindsWorld(t, seed, 40)
-			out, end := w.runKinds(seed, 60*time.Hour)
+			out, end := w.runKinds(seed, until[seed%uint64(len(until))])
 			w.write(out)
 			w.writeMarkers(end)
 			w.commitAll()
@@ -43,4 +48,36 @@ func TestRulesOfAllKindsAgree(t *testing.T) {
 		})
 	}
 	t.Log(fired)
+}
+
+// TestKindsBesideLiveTraffic lets half of the webhooks arrive, and be processed,
+// between the cut and the reading of the outputs.
+func TestKindsBesideLiveTraffic(t *testing.T) {
+	w := kindsWorld(t, 6, 0)
+	a := &actor{Rand: rand.New(rand.NewPCG(6, 8))}
+	for i := range 120 {
+		a.message(i)
+	}
+	a.sort()
+	half := len(a.hooks) / 2
+	w.postKinds(a.hooks[:half])
+	var once sync.Once
+	report := w.verify(func(c *Config) {
+		c.Progress = func(phase string, _, _ int64) {
+			if !strings.HasPrefix(phase, "waiting") {
+				return
+			}
+			once.Do(func() {
+				w.postKinds(a.hooks[half:])
+				out, end := w.runKinds(6, 70*time.Hour)
+				w.write(out)
+				w.writeMarkers(end)
+				w.commitAll()
+			})
+		}
+	})
+	check := report.check(checkTriggers)
+	if report.Differences() != 0 || check.Skipped == 0 || check.Found == 0 || report.Later == 0 {
+		t.Errorf("%d later webhooks\n%s", report.Later, problems(report))
+	}
 }

@@ -143,14 +143,23 @@ func kindsWorld(t *testing.T, seed uint64, messages int) *world {
 	for i := range messages {
 		a.message(i)
 	}
+	a.sort()
+	w.postKinds(a.hooks)
+	return w
+}
+
+// sort puts the webhooks in the order of their arrival.
+func (a *actor) sort() {
 	slices.SortStableFunc(a.hooks, func(x, y posting) int { return x.at.Compare(y.at) })
-	for i, p := range a.hooks {
+}
+
+func (w *world) postKinds(hooks []posting) {
+	for i, p := range hooks {
 		w.produce(&kgo.Record{
 			Topic: schemas.TopicWebhooks, Partition: int32(i % partitions), Timestamp: p.at,
 			Value: w.serde.Append(nil, schemas.TopicWebhooks, p.hook),
 		})
 	}
-	return w
 }
 
 // chain runs engagement and campaign side by side over what normalize has made of
@@ -163,6 +172,7 @@ type chain struct {
 	todo                 [][]arrival         // by partition of engagement
 	deltas               [][]*kgo.Record     // for partitions of campaign
 	frontiers            []schemas.Timestamp // of engagement
+	end                  schemas.Timestamp   // which no frontier passes
 	out                  map[string][]*kgo.Record
 }
 
@@ -173,9 +183,9 @@ type arrival struct {
 	place int64
 }
 
-// runKinds derives all that follows from the webhooks up to a frontier that lies
-// within some time after the last of them, and returns it.
-func (w *world) runKinds(seed uint64, beyond time.Duration) (out map[string][]*kgo.Record, end schemas.Timestamp) {
+// runKinds derives all that follows from the webhooks, with a frontier that comes
+// to so long after the beginning of the world and no farther.
+func (w *world) runKinds(seed uint64, until time.Duration) (out map[string][]*kgo.Record, end schemas.Timestamp) {
 	w.t.Helper()
 	c := &chain{world: w, Rand: rand.New(rand.NewPCG(seed, 9)), out: map[string][]*kgo.Record{}}
 	rules := trigger.NewLive(w.rules)
@@ -186,17 +196,15 @@ func (w *world) runKinds(seed uint64, beyond time.Duration) (out map[string][]*k
 		c.campaign = append(c.campaign, c.driver(campaign.Stage(campaign.Config{Serde: w.serde, Rules: rules}), p))
 	}
 	c.todo, c.deltas, c.frontiers = make([][]arrival, partitions), make([][]*kgo.Record, partitions), make([]schemas.Timestamp, partitions)
-	last := schemas.Timestamp(0)
+	c.end = schemas.FromTime(kindsBegin.Add(until))
 	for _, rec := range c.out[schemas.TopicEventsByRecipient] {
 		var e schemas.Event
 		if err := w.serde.Decode(rec.Value, &e); err != nil {
 			w.t.Fatal(err)
 		}
-		last = max(last, e.ArrivedAt)
 		place := int64(e.ArrivedAt) + c.Int64N(1+[]int64{0, 60_000_000, 4 * 3600_000_000}[c.IntN(3)])
 		c.todo[rec.Partition] = append(c.todo[rec.Partition], arrival{rec, e.ArrivedAt, place})
 	}
-	end = last + schemas.Timestamp(c.Int64N(1+beyond.Microseconds()))
 	for p := range c.todo {
 		slices.SortStableFunc(c.todo[p], func(a, b arrival) int { return int(min(1, max(-1, a.place-b.place))) })
 	}
@@ -204,7 +212,7 @@ func (w *world) runKinds(seed uint64, beyond time.Duration) (out map[string][]*k
 		c.step()
 	}
 	for p := range c.engagement {
-		c.advanceTo(p, end)
+		c.advanceTo(p, c.end)
 	}
 	c.advanceCampaigns()
 	for _, drivers := range [][]*streamtest.Driver{c.engagement, c.campaign} {
@@ -212,7 +220,7 @@ func (w *world) runKinds(seed uint64, beyond time.Duration) (out map[string][]*k
 			c.take(p, d)
 		}
 	}
-	return c.out, end
+	return c.out, c.end
 }
 
 func (c *chain) driver(stage stream.Stage, p int32) *streamtest.Driver {
@@ -268,6 +276,7 @@ func (c *chain) step() {
 }
 
 func (c *chain) advanceTo(p int, frontier schemas.Timestamp) {
+	frontier = min(frontier, c.end)
 	c.frontiers[p] = max(c.frontiers[p], frontier)
 	if err := c.engagement[p].Advance(frontier.Time()); err != nil {
 		c.t.Fatal(err)
