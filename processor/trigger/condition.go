@@ -85,10 +85,8 @@ func (c *compiler) compile(text string) (*condition, error) {
 
 // holds evaluates the condition. What depends on an unknown fact does not hold.
 func (c *condition) holds(m *Message, e *Event) (bool, error) {
-	for i := range c.guards {
-		if !c.guards[i].passes(m, e) {
-			return false, nil
-		}
+	if !c.mayHold(m, e) {
+		return false, nil
 	}
 	if c.program == nil {
 		return true, nil
@@ -98,6 +96,19 @@ func (c *condition) holds(m *Message, e *Event) (bool, error) {
 		return false, err
 	}
 	return out == types.True, nil
+}
+
+// mayHold tells whether the guards let the event pass; nil holds.
+func (c *condition) mayHold(m *Message, e *Event) bool {
+	if c == nil {
+		return true
+	}
+	for i := range c.guards {
+		if !c.guards[i].passes(m, e) {
+			return false
+		}
+	}
+	return true
 }
 
 // activation gives CEL the values of the facts.

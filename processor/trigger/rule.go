@@ -117,7 +117,10 @@ type Rule struct {
 	Call string
 
 	condition *condition
+	// needs are sets of types of each of which there must be an event; subjects are
+	// the types of those that the condition is judged with.
 	needs     []TypeSet
+	subjects  TypeSet
 	index     int
 	failures  atomic.Uint64
 }
