@@ -74,7 +74,10 @@ func TestHumanOnlyDefault(t *testing.T) {
 }
 
 // mustRule parses one rule from its fields but the name.
-func mustRule(t testing.TB, fields string) *Rule {
+func mustRule(t interface {
+	Helper()
+	Fatal(...any)
+}, fields string) *Rule {
 	t.Helper()
 	text := "rules:\n  - name: r\n"
 	for line := range strings.SplitSeq(fields, "\n") {
