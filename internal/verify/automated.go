@@ -90,7 +90,7 @@ func automatedOf(events []*schemas.Event, folded set) proofs {
 		links, end := map[string]bool{}, i
 		for ; end < len(clicks) && gap(clicks[i], clicks[end]) < 2*time.Second; end++ {
 			if u := clicks[end].URL; u != "" {
-				links[u[:min(len(u), longestURL)]] = true
+				links[bounded(u)] = true
 			}
 		}
 		if len(links) < 3 {

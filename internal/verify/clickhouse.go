@@ -18,6 +18,7 @@ import (
 type extent struct {
 	start, end offsets
 	records    int64
+	sums       []int64 // of appendedColumns
 }
 
 // sinkGroup is what the names of the sink's consumer groups begin with.
@@ -51,12 +52,18 @@ func (v *verifier) compareClickHouse(ctx context.Context) error {
 			return err
 		}
 	}
+	return v.compareReplaced(ctx)
+}
+
+// compareReplaced compares the tables whose rows replace earlier ones.
+func (v *verifier) compareReplaced(ctx context.Context) error {
 	for _, t := range []struct {
 		topic, table string
 		compare      func(context.Context, *Check) error
 	}{
 		{schemas.TopicMessages, "messages", v.compareMessageTable},
 		{schemas.TopicStatistics, "campaign_statistics", v.compareStatisticsTable},
+		{schemas.TopicSuppressions, "suppressions", v.compareSuppressionTable},
 	} {
 		if err := v.waitForSink(ctx, t.topic); err != nil {
 			return err
@@ -79,7 +86,7 @@ func (v *verifier) compareClickHouse(ctx context.Context) error {
 	return nil
 }
 
-// readDeliveries counts the attempts, which nothing else needs.
+// readDeliveries counts the attempts and sums them up, which nothing else needs.
 func (v *verifier) readDeliveries(ctx context.Context) error {
 	start, end, err := bounds(ctx, v.adm, schemas.TopicDeliveries)
 	if err != nil {
@@ -87,7 +94,15 @@ func (v *verifier) readDeliveries(ctx context.Context) error {
 	}
 	x := &extent{start: start, end: end}
 	v.extents[schemas.TopicDeliveries] = x
-	return v.read(ctx, schemas.TopicDeliveries, start, end, func(*kgo.Record) error { x.records++; return nil })
+	return v.read(ctx, schemas.TopicDeliveries, start, end, func(rec *kgo.Record) error {
+		var d schemas.Delivery
+		if err := v.cfg.Serde.Decode(rec.Value, &d); err != nil {
+			return fmt.Errorf("decoding record: %w", err)
+		}
+		x.records++
+		x.sum(deliveryValues(&d))
+		return nil
+	})
 }
 
 // waitForSink waits until all lanes of a topic are past what was read of it.
@@ -150,8 +165,15 @@ func (v *verifier) compareAppended(ctx context.Context, topic, table, unique str
 		ranges = append(ranges, fmt.Sprintf("(kafka_partition = %d AND kafka_offset >= %d AND kafka_offset < %d)", p, x.start[p], x.end[p]))
 	}
 	var rows, distinct uint64
-	query := "SELECT count(), " + unique + " FROM " + table + " WHERE " + strings.Join(ranges, " OR ")
-	if err := v.cfg.ClickHouse.QueryRow(ctx, query).Scan(&rows, &distinct); err != nil {
+	columns := appendedColumns[topic]
+	sums := make([]int64, len(columns))
+	query, into := "SELECT count(), "+unique, []any{&rows, &distinct}
+	for i, column := range columns {
+		query += ", toInt64(sum(" + column + "))"
+		into = append(into, &sums[i])
+	}
+	query += " FROM " + table + " WHERE " + strings.Join(ranges, " OR ")
+	if err := v.cfg.ClickHouse.QueryRow(ctx, query).Scan(into...); err != nil {
 		return fmt.Errorf("counting %s in ClickHouse: %w", table, err)
 	}
 	check.Found = int64(rows)
@@ -161,6 +183,12 @@ func (v *verifier) compareAppended(ctx context.Context, topic, table, unique str
 	} else if n := abs(int64(distinct) - x.records); n > 0 {
 		v.report.differ(check, "%d distinct ids in %d rows", distinct, rows)
 		check.Differences += n - 1
+	} else {
+		for i, column := range columns {
+			if want := x.sumOf(i); sums[i] != want {
+				v.report.differ(check, "the sum of %s is %d, the topic gives %d", column, sums[i], want)
+			}
+		}
 	}
 	return nil
 }

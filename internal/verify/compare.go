@@ -13,17 +13,18 @@ import (
 
 // The checks, in the report's order.
 const (
-	checkWebhooks   = "webhooks"
-	checkEvents     = "events"
-	checkMessages   = "messages"
-	checkStatistics = "statistics"
-	checkTriggers   = "triggers"
-	checkRejections = "rejections"
+	checkWebhooks     = "webhooks"
+	checkEvents       = "events"
+	checkMessages     = "messages"
+	checkStatistics   = "statistics"
+	checkTriggers     = "triggers"
+	checkSuppressions = "suppressions"
+	checkRejections   = "rejections"
 )
 
 func newReport() *Report {
 	r := &Report{}
-	for _, name := range []string{checkWebhooks, checkEvents, checkMessages, checkStatistics, checkTriggers, checkRejections} {
+	for _, name := range []string{checkWebhooks, checkEvents, checkMessages, checkStatistics, checkTriggers, checkSuppressions, checkRejections} {
 		r.check(name)
 	}
 	return r

@@ -17,15 +17,17 @@ type facts struct {
 	expected map[schemas.ID][]*schemas.Event
 	found    map[schemas.ID][]*schemas.Event
 	// other are found events of webhooks outside of the cut.
-	other    map[schemas.ID]*schemas.Event
-	messages map[messageKey]*schemas.Message
-	triggers []*schemas.Trigger
+	other        map[schemas.ID]*schemas.Event
+	messages     map[messageKey]*schemas.Message
+	triggers     []*schemas.Trigger
+	suppressions map[suppressionKey]*schemas.Suppression
 }
 
 func (v *verifier) loadFacts(i int) (*facts, error) {
 	f := &facts{
 		expected: map[schemas.ID][]*schemas.Event{}, found: map[schemas.ID][]*schemas.Event{},
 		other: map[schemas.ID]*schemas.Event{}, messages: map[messageKey]*schemas.Message{},
+		suppressions: map[suppressionKey]*schemas.Suppression{},
 	}
 	err := v.facts.each(i, func(k kind, value []byte) error {
 		switch k {
@@ -40,6 +42,13 @@ func (v *verifier) loadFacts(i int) (*facts, error) {
 			t := new(schemas.Trigger)
 			f.triggers = append(f.triggers, t)
 			return t.DecodeAvro(value)
+		case kindSuppression:
+			s := new(schemas.Suppression)
+			if err := s.DecodeAvro(value); err != nil {
+				return err
+			}
+			f.suppressions[suppressionKey{s.Tenant, s.RecipientID, s.Scope}] = s // later ones replace earlier ones
+			return nil
 		}
 		e := new(schemas.Event)
 		if err := e.DecodeAvro(value); err != nil {
@@ -95,6 +104,17 @@ type derived struct {
 	folded  set
 	// touched: events outside of the cut have changed it as well.
 	touched bool
+	// until is the arrival time at which the life is over.
+	until  schemas.Timestamp
+	asSeen *scene
+}
+
+// scene returns the message as rules see it.
+func (d *derived) scene() *scene {
+	if d.asSeen == nil {
+		d.asSeen = sceneOf(d)
+	}
+	return d.asSeen
 }
 
 // group is all that belongs to one message.
@@ -125,6 +145,9 @@ func (v *verifier) compareFacts(i int) error {
 		}
 	}
 	touchedCampaigns := map[[2]string]bool{}
+	if err := v.keepLater(f.other); err != nil {
+		return err
+	}
 	for _, e := range f.other {
 		of(e).touched = true
 		touchedCampaigns[[2]string{e.Tenant, campaignOf(&schemas.Message{CampaignID: e.CampaignID})}] = true
@@ -132,9 +155,10 @@ func (v *verifier) compareFacts(i int) error {
 	chosen := map[schemas.ID][]*schemas.Event{}
 	counts := map[windowKey]*schemas.Counters{}
 	spans := map[[2]string]*span{}
+	steps := stepSums{}
 	for k, g := range groups {
 		for _, life := range v.lives(g.occurrences) {
-			d := &derived{events: choose(life), touched: g.touched}
+			d := &derived{events: choose(life), touched: g.touched, until: life[len(life)-1].ArrivedAt + micros(v.cfg.Horizon)}
 			slices.SortFunc(d.events, byTime)
 			d.folded = foldedOf(d.events)
 			d.message = derive(k, d.events, d.folded)
@@ -143,6 +167,7 @@ func (v *verifier) compareFacts(i int) error {
 				chosen[e.EventID] = append(chosen[e.EventID], e)
 			}
 			v.contribute(counts, d.message, d.events, d.folded)
+			v.countSteps(steps, d.events)
 			of := [2]string{d.message.Tenant, campaignOf(d.message)}
 			if spans[of] == nil {
 				spans[of] = &span{}
@@ -159,6 +184,10 @@ func (v *verifier) compareFacts(i int) error {
 	v.compareEvents(f, chosen)
 	v.compareMessages(f, groups)
 	v.compareTriggers(f, groups)
+	v.compareSuppressions(f)
+	if err := v.keepSteps(steps); err != nil {
+		return err
+	}
 	return v.keepContributions(counts, spans, touchedCampaigns)
 }
 

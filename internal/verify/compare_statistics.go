@@ -46,34 +46,71 @@ func (v *verifier) keepContributions(counts map[windowKey]*schemas.Counters, spa
 	return nil
 }
 
-func (v *verifier) compareStatistics(i int) error {
-	want := map[windowKey]*schemas.CampaignStatistics{}
-	got := map[windowKey]*schemas.CampaignStatistics{}
-	touched := map[[2]string]bool{}
-	err := v.campaigns.each(i, func(k kind, value []byte) error {
-		s := new(schemas.CampaignStatistics)
-		if err := s.DecodeAvro(value); err != nil {
-			return err
-		}
-		key := windowKey{s.Tenant, s.CampaignID, s.Basis, s.WindowStart}
-		switch k {
-		case kindTouched:
-			touched[[2]string{s.Tenant, s.CampaignID}] = true
-		case kindStatistics:
-			got[key] = s // later snapshots replace earlier ones
-		case kindContribution:
-			if w := want[key]; w != nil {
-				sum(&w.Counters, &s.Counters)
-				w.FirstEventAt, w.LastEventAt = min(w.FirstEventAt, s.FirstEventAt), max(w.LastEventAt, s.LastEventAt)
-			} else {
-				want[key] = s
-			}
-		}
-		return nil
-	})
-	if err != nil {
+// campaigns is one bucket: everything about some campaigns.
+type campaigns struct {
+	want, got map[windowKey]*schemas.CampaignStatistics
+	touched   map[[2]string]bool // by tenant and campaign
+	// later is when the first event from outside of the cut arrived that names
+	// the campaign.
+	later    map[[2]string]schemas.Timestamp
+	steps    stepSums
+	triggers []*schemas.Trigger
+}
+
+func (v *verifier) compareCampaigns(i int) error {
+	c := &campaigns{
+		want: map[windowKey]*schemas.CampaignStatistics{}, got: map[windowKey]*schemas.CampaignStatistics{},
+		touched: map[[2]string]bool{}, later: map[[2]string]schemas.Timestamp{},
+		steps: stepSums{},
+	}
+	if err := v.campaigns.each(i, c.take); err != nil {
 		return fmt.Errorf("reading campaigns of bucket %d: %w", i, err)
 	}
+	v.compareStatistics(c)
+	v.compareCampaignTriggers(c)
+	return nil
+}
+
+// take takes in one spilled record.
+func (c *campaigns) take(k kind, value []byte) error {
+	switch k {
+	case kindSteps:
+		var d schemas.CampaignDelta
+		err := d.DecodeAvro(value)
+		c.addSteps(&d)
+		return err
+	case kindTrigger:
+		t := new(schemas.Trigger)
+		c.triggers = append(c.triggers, t)
+		return t.DecodeAvro(value)
+	}
+	s := new(schemas.CampaignStatistics)
+	if err := s.DecodeAvro(value); err != nil {
+		return err
+	}
+	key, of := windowKey{s.Tenant, s.CampaignID, s.Basis, s.WindowStart}, [2]string{s.Tenant, s.CampaignID}
+	switch k {
+	case kindTouched:
+		c.touched[of] = true
+	case kindLater:
+		if at, ok := c.later[of]; !ok || s.FirstEventAt < at {
+			c.later[of] = s.FirstEventAt
+		}
+	case kindStatistics:
+		c.got[key] = s // later snapshots replace earlier ones
+	case kindContribution:
+		if w := c.want[key]; w != nil {
+			sum(&w.Counters, &s.Counters)
+			w.FirstEventAt, w.LastEventAt = min(w.FirstEventAt, s.FirstEventAt), max(w.LastEventAt, s.LastEventAt)
+		} else {
+			c.want[key] = s
+		}
+	}
+	return nil
+}
+
+func (v *verifier) compareStatistics(c *campaigns) {
+	want, got, touched := c.want, c.got, c.touched
 	check := v.report.check(checkStatistics)
 	for k, w := range want {
 		g := got[k]
@@ -110,7 +147,6 @@ func (v *verifier) compareStatistics(i int) error {
 			v.report.surplus(check, "%s is unexpected: %s", k, diff(&schemas.Counters{}, &g.Counters))
 		}
 	}
-	return nil
 }
 
 func differences(k windowKey, want, got *schemas.CampaignStatistics) string {

@@ -5,185 +5,206 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// expectedTrigger is what all messages of one once-per key say together. A rule
-// that fires once per message fires in each life of it.
-type expectedTrigger struct {
-	rule    *trigger.Rule
-	verdict verdict
-	touched bool
-	sample  *derived
-	// live and fired are how often it must have fired with evidence in time, and
-	// at all; most is how often it may have.
-	live, fired, most int64
-	// messages may each have completed the rule.
-	messages []*derived
+// triggerCheck compares the triggers of one bucket of recipients: those of rules
+// of messages, and of counts per message or recipient.
+type triggerCheck struct {
+	*verifier
+	check  *Check
+	f      *facts
+	groups map[messageKey]*group
+	rules  map[string]*trigger.Rule
+	counts map[countKey]*counts
+
+	expected map[schemas.ID]*expectation
+	// touched are the once-per keys, and recipients the recipients, that
+	// something from outside of the cut has to do with.
+	touched    map[onceOf]bool
+	recipients map[recipientKey]bool
 }
 
+// onceOf is a once-per key of a rule.
+type onceOf struct{ tenant, rule, key string }
+
+type recipientKey struct {
+	tenant string
+	id     schemas.ID
+}
+
+// expectation is what is known of one trigger.
+type expectation struct {
+	rule *trigger.Rule
+	of   string // a message, for the report
+	key  onceOf
+	// must and mustLive are how often it must be there, and not as expired. most
+	// is how often it may be there as expired, and otherwise.
+	must, mustLive, most int64
+	live, expired        int64 // found
+	// excused: another version of the rule has fired for it.
+	excused bool
+}
+
+func (e *expectation) found() int64 { return e.live + e.expired }
+
 func (v *verifier) compareTriggers(f *facts, groups map[messageKey]*group) {
-	check := v.report.check(checkTriggers)
-	rules := map[string]*trigger.Rule{}
-	expected := map[schemas.ID]*expectedTrigger{}
+	c := &triggerCheck{
+		verifier: v, check: v.report.check(checkTriggers), f: f, groups: groups,
+		rules: map[string]*trigger.Rule{}, expected: map[schemas.ID]*expectation{},
+		touched: map[onceOf]bool{}, recipients: map[recipientKey]bool{}, counts: map[countKey]*counts{},
+	}
+	for k, g := range groups {
+		if g.touched {
+			c.recipients[recipientKey{k.tenant, k.recipient}] = true
+		}
+	}
 	for _, r := range v.cfg.Rules.Rules() {
-		rules[r.Name] = r
-		for _, g := range groups {
-			for _, d := range g.lives {
-				id, ok := triggerID(r, d.message, d.events)
-				if !ok {
-					continue
+		c.rules[r.Name] = r
+		switch {
+		case r.OfCampaign():
+		case r.Counts():
+			c.expectCounts(r)
+		default:
+			c.expectMessages(r)
+		}
+	}
+	for _, t := range f.triggers {
+		c.take(t)
+	}
+	for id, e := range c.expected {
+		c.judge(id, e)
+	}
+}
+
+// expectMessages expects what a rule of messages must have fired for.
+func (c *triggerCheck) expectMessages(r *trigger.Rule) {
+	for _, g := range c.groups {
+		for _, d := range g.lives {
+			s := d.scene()
+			key, ok := onceKey(r, s.facts)
+			if !ok {
+				continue
+			}
+			if d.touched {
+				c.touched[onceOf{s.facts.Tenant, r.Name, key}] = true
+				continue
+			}
+			best := map[string]bool{} // whether in time, by occurrence
+			for _, f := range s.firings(r) {
+				if c.frontiers.engagement.decided(f.decided) {
+					o := occurrence(r, f.at)
+					best[o] = best[o] || !f.expired(r)
 				}
-				if expected[id] == nil {
-					expected[id] = &expectedTrigger{rule: r}
-				}
-				expected[id].add(d)
+			}
+			for o, inTime := range best {
+				c.expect(r, s.facts, key, o, inTime, len(g.lives))
 			}
 		}
 	}
-	type pair struct{ live, expired int64 }
-	counted := map[schemas.ID]pair{}
-	for _, t := range f.triggers {
-		r := rules[t.Rule]
-		if r == nil || r.Version != t.RuleVersion {
-			check.Skipped++ // a rule that is no longer there, or was different
-			continue
-		}
-		n := counted[t.TriggerID]
-		if t.Status == schemas.TriggerStatusExpired {
-			n.expired++
-		} else {
-			n.live++
-		}
-		counted[t.TriggerID] = n
-		e := expected[t.TriggerID]
-		if v.elsewhere(f, t) || e != nil && e.touched {
-			check.Skipped++
-			continue
-		}
-		check.Found++
-		if e == nil {
-			v.report.surplus(check, "trigger %s of rule %s is unexpected: no message has its key", t.TriggerID, t.Rule)
-		} else if problem := e.problem(f, t); problem != "" {
-			v.report.differ(check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, problem)
-		}
-	}
-	for id, e := range expected {
-		n := counted[id]
-		if e.touched {
-			continue
-		}
-		if e.verdict == unsatisfied {
-			// What was found was judged by its own evidence above.
-			check.Expected += n.live + n.expired
-			continue
-		}
-		check.Expected += max(e.fired, n.live+n.expired)
-		switch {
-		case n.live < e.live:
-			v.report.missing(check, "trigger %s of rule %s for message %s is missing", id, e.rule.Name, e.sample.message.MessageID)
-		case n.live+n.expired < e.fired:
-			v.report.missing(check, "trigger %s of rule %s for message %s is missing: it should be there as expired", id, e.rule.Name, e.sample.message.MessageID)
-		}
-		if n.live > e.most || n.expired > e.most {
-			v.report.surplus(check, "trigger %s of rule %s is there %d times, and %d times as expired", id, e.rule.Name, n.live, n.expired)
-		}
-	}
 }
 
-// add takes in a message, or one life of it.
-func (e *expectedTrigger) add(d *derived) {
-	e.messages = append(e.messages, d)
-	e.touched = e.touched || d.touched
-	judged := judge(e.rule, d.message, d.events)
-	if judged > e.verdict {
-		e.verdict, e.sample = judged, d
+// expect notes that a trigger must be there. A rule that fires once per message
+// fires in each life of it, all others once.
+func (c *triggerCheck) expect(r *trigger.Rule, m *trigger.Message, key, occurrence string, inTime bool, lives int) {
+	e := c.of(r, triggerID(m.Tenant, r, key, occurrence), lives)
+	e.of, e.key = m.MessageID, onceOf{m.Tenant, r.Name, key}
+	live := int64(0)
+	if inTime {
+		live = 1
 	}
-	if e.rule.OncePer != trigger.OncePerMessage {
-		judged, e.live, e.fired, e.most = e.verdict, 0, 0, 0
+	if r.OncePer == trigger.OncePerMessage && !r.Counts() {
+		e.must++
+		e.mustLive += live
+		return
 	}
-	e.most++
-	if judged >= expired {
-		e.fired++
+	e.must, e.mustLive = 1, max(e.mustLive, live)
+}
+
+func (c *triggerCheck) of(r *trigger.Rule, id schemas.ID, lives int) *expectation {
+	e := c.expected[id]
+	if e == nil {
+		e = &expectation{rule: r, most: 1}
+		c.expected[id] = e
 	}
-	if judged == live {
+	if r.OncePer == trigger.OncePerMessage {
+		e.most = max(e.most, int64(lives))
+	}
+	return e
+}
+
+// take compares one found trigger with its own evidence. That need not be the
+// evidence that the whole set of events gives: which of several events a trigger
+// shows, and of several messages, may depend on what came first.
+func (c *triggerCheck) take(t *schemas.Trigger) {
+	r := c.rules[t.Rule]
+	if r == nil || r.Version != t.RuleVersion {
+		c.check.Skipped++ // a rule that is no longer there, or was different
+		if r != nil {
+			c.of(r, t.TriggerID, 1).excused = true
+		}
+		return
+	}
+	k := messageKey{t.Tenant, t.Account, t.MessageID, t.RecipientID}
+	g := c.groups[k]
+	if c.elsewhere(t) || g != nil && c.touchedBy(r, g, k) {
+		c.check.Skipped++
+		return
+	}
+	c.check.Found++
+	problem := "no event belongs to its message"
+	lives := 1
+	if g != nil {
+		problem, lives = c.explain(r, g, t), len(g.lives)
+	}
+	if problem != "" {
+		c.report.surplus(c.check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, problem)
+	}
+	e := c.of(r, t.TriggerID, lives)
+	if problem == wrongID {
+		return // it is no firing of this id
+	}
+	if t.Status == schemas.TriggerStatusExpired {
+		e.expired++
+	} else {
 		e.live++
 	}
 }
 
 // elsewhere tells whether the evidence of a trigger lies outside of the cut.
-func (v *verifier) elsewhere(f *facts, t *schemas.Trigger) bool {
+func (c *triggerCheck) elsewhere(t *schemas.Trigger) bool {
 	for _, e := range t.Evidence {
-		if f.other[e.EventID] != nil {
+		if c.f.other[e.EventID] != nil {
 			return true
 		}
 	}
 	return false
 }
 
-// problem says what is wrong with a found trigger, judged by its own evidence.
-// It need not be the evidence that the whole set of events gives: an earlier
-// send may have become known after the rule had fired, and what has fired is
-// never revoked.
-func (e *expectedTrigger) problem(f *facts, t *schemas.Trigger) string {
-	if len(t.Evidence) != 2 {
-		return "it has not two events as evidence"
+// touchedBy tells whether something outside of the cut has to do with the once-per
+// keys of a message.
+func (c *triggerCheck) touchedBy(r *trigger.Rule, g *group, k messageKey) bool {
+	if r.Counts() {
+		return c.recipients[recipientKey{k.tenant, k.recipient}]
 	}
-	d := e.witness(t)
-	if d == nil {
-		return "its evidence is not among the events of a message with its key"
-	}
-	// Of an event that was delivered several times, any may have come first.
-	problem := ""
-	for _, a := range f.expected[t.Evidence[0].EventID] {
-		for _, b := range f.expected[t.Evidence[1].EventID] {
-			if problem = e.pairProblem(t, d, a, b); problem == "" {
-				return ""
-			}
+	for _, d := range g.lives {
+		if key, ok := onceKey(r, d.scene().facts); ok && c.touched[onceOf{k.tenant, r.Name, key}] {
+			return true
 		}
 	}
-	return problem
+	return g.touched
 }
 
-func (e *expectedTrigger) pairProblem(t *schemas.Trigger, d *derived, a, b *schemas.Event) string {
-	if !isAnchor(e.rule, a) || !isEvidence(e.rule, b) {
-		return "its evidence is not of the rule's kind"
+// judge compares how often a trigger is there with how often it must and may be.
+func (c *triggerCheck) judge(id schemas.ID, e *expectation) {
+	if e.excused || c.touched[e.key] {
+		return
 	}
-	status := schemas.TriggerStatusFired
-	if e.rule.Shadow {
-		status = schemas.TriggerStatusShadow
+	c.check.Expected += max(e.must, e.found())
+	switch {
+	case e.live < e.mustLive:
+		c.report.missing(c.check, "trigger %s of rule %s for message %s is missing", id, e.rule.Name, e.of)
+	case e.found() < e.must:
+		c.report.missing(c.check, "trigger %s of rule %s for message %s is missing: it should be there as expired", id, e.rule.Name, e.of)
 	}
-	switch judgePair(e.rule, a, b) {
-	case unsatisfied:
-		return "its evidence does not satisfy the rule"
-	case expired:
-		status = schemas.TriggerStatusExpired
+	if e.live > e.most || e.expired > e.most {
+		c.report.surplus(c.check, "trigger %s of rule %s is there %d times, and %d times as expired", id, e.rule.Name, e.live, e.expired)
 	}
-	if !condition(e.rule, d.message, d.events, b) {
-		return "its condition does not hold"
-	}
-	want := *t
-	want.Kind, want.Status, want.OncePer = e.rule.Kind, status, string(e.rule.OncePer)
-	want.Tenant, want.Account, want.RecipientID = d.message.Tenant, d.message.Account, d.message.RecipientID
-	want.AnchorAt, want.OccurredAt, want.ArrivedAt = at(a), at(b), max(a.ArrivedAt, b.ArrivedAt)
-	want.Endpoint = e.rule.Call
-	want.Evidence = []schemas.Evidence{evidence(a), evidence(b)}
-	if !equal(&want, t) {
-		return diff(&want, t)
-	}
-	return ""
-}
-
-// witness finds the message that a trigger names, if it has the evidence.
-func (e *expectedTrigger) witness(t *schemas.Trigger) *derived {
-	for _, d := range e.messages {
-		has := func(id schemas.ID) bool {
-			return first(d.events, func(x *schemas.Event) bool { return x.EventID == id }) != nil
-		}
-		if d.message.MessageID == t.MessageID && d.message.Account == t.Account && has(t.Evidence[0].EventID) && has(t.Evidence[1].EventID) {
-			return d
-		}
-	}
-	return nil
-}
-
-func evidence(e *schemas.Event) schemas.Evidence {
-	return schemas.Evidence{EventID: e.EventID, Type: e.Type.String(), OccurredAt: e.OccurredAt, Machine: e.Machine.String()}
 }

@@ -1,87 +1,50 @@
 package verify
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-
 	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// verdict is what the events of a message say about a rule.
-type verdict int
-
-const (
-	unsatisfied verdict = iota
-	expired
-	live
-)
-
-// judge looks at every pair of A and B.
-func judge(r *trigger.Rule, m *schemas.Message, all []*schemas.Event) verdict {
-	result := unsatisfied
-	events := considered(all)
-	for _, b := range events {
-		if !isEvidence(r, b) {
-			continue
-		}
-		for _, a := range anchors(r, events) {
-			if v := judgePair(r, a, b); v > result && condition(r, m, all, b) {
-				result = v
-			}
-		}
-	}
-	return result
+// firing is one way in which the events of a message satisfy a rule.
+type firing struct {
+	evidence []*schemas.Event // in the rule's order
+	anchor   *schemas.Event
+	// at is when it happened, arrived when it was complete. It is decided once
+	// the frontier has reached decided; zero: at once.
+	at, arrived, decided schemas.Timestamp
 }
 
-// considered leaves out what rules do not see of a message with very many
-// events: of those that may repeat, all but the earliest 512 and the firsts. A
-// first is the earliest of its type, of its type by a human, or of those that
-// name a campaign, among what had arrived by the end of some window.
-func considered(events []*schemas.Event) []*schemas.Event {
-	const most = 512
-	type mark struct {
-		t        schemas.EventType
-		human    bool
-		campaign bool
+// expired tells whether it came too late to call for.
+func (f *firing) expired(r *trigger.Rule) bool { return f.arrived-f.at > micros(r.MaxAge) }
+
+// firings are the ways in which a life of a message must satisfy a rule, known
+// all that is known of it: every one of them, or for a sequence one of each last
+// event.
+func (s *scene) firings(r *trigger.Rule) (all []firing) {
+	try := func(evidence ...*schemas.Event) {
+		if f, problem := s.judge(r, evidence, true); problem == "" {
+			all = append(all, f)
+		}
 	}
-	earliest := map[mark]schemas.Timestamp{} // arrival window
-	isFirst := func(e *schemas.Event, m mark) bool {
-		arrived := windowOf(e.ArrivedAt)
-		before, seen := earliest[m]
-		if seen && before <= arrived {
-			return false
+	switch r.Kind {
+	case trigger.KindImmediate:
+		for _, b := range s.seen {
+			try(b)
 		}
-		earliest[m] = arrived
-		return true
-	}
-	var kept []*schemas.Event
-	others := 0
-	for _, e := range events { // in order
-		first := isFirst(e, mark{t: e.Type})
-		if e.Machine != schemas.MachineMachine && isFirst(e, mark{t: e.Type, human: true}) {
-			first = true
-		}
-		if e.CampaignID != "" && isFirst(e, mark{campaign: true}) {
-			first = true
-		}
-		switch e.Type {
-		case schemas.EventTypeQueued, schemas.EventTypeSent, schemas.EventTypeDelivered,
-			schemas.EventTypeBounced, schemas.EventTypeRejected, schemas.EventTypeFailed:
-			first = true
-		}
-		if !first {
-			if others++; others > most {
-				continue
+	case trigger.KindWithin:
+		for _, b := range s.seen {
+			for _, a := range s.seen {
+				try(a, b)
 			}
 		}
-		kept = append(kept, e)
+	case trigger.KindAbsence:
+		for _, a := range s.seen {
+			try(a)
+		}
+	case trigger.KindSequence:
+		return s.sequences(r)
 	}
-	return kept
-}
-
-func isEvidence(r *trigger.Rule, e *schemas.Event) bool {
-	return e.Type == r.Event && (!r.HumanOnly || e.Machine != schemas.MachineMachine)
+	return all
 }
 
 func isAnchor(r *trigger.Rule, e *schemas.Event) bool {
@@ -99,100 +62,110 @@ func isAnchor(r *trigger.Rule, e *schemas.Event) bool {
 	return false
 }
 
-// anchors returns the events that may be A: for a send the earliest alone.
-func anchors(r *trigger.Rule, events []*schemas.Event) (found []*schemas.Event) {
-	for _, e := range events { // in order of event time
-		if isAnchor(r, e) {
-			found = append(found, e)
-			if r.Of == trigger.AnchorSend {
-				break
-			}
-		}
+// judge tells whether just these events, in the rule's order, satisfy a rule of
+// messages, and else what is wrong with them. Where a rule fires at once, what
+// had arrived by then need not have been known: only strictly it counts that an
+// earlier send was among it.
+func (s *scene) judge(r *trigger.Rule, evidence []*schemas.Event, strict bool) (firing, string) {
+	strict = strict || r.Settle > 0
+	switch r.Kind {
+	case trigger.KindImmediate:
+		return s.judgeOne(r, evidence)
+	case trigger.KindWithin:
+		return s.judgePair(r, evidence, strict)
+	case trigger.KindAbsence:
+		return s.judgeAbsence(r, evidence)
+	case trigger.KindSequence:
+		return s.judgeSequence(r, evidence, strict)
 	}
-	return found
+	return firing{}, "its rule is not of a message"
 }
 
-// at is an event's time in conditions: nothing happens after it arrived.
-func at(e *schemas.Event) schemas.Timestamp { return min(e.OccurredAt, e.ArrivedAt) }
+// What is wrong with evidence.
+const (
+	notOfKind      = "its evidence is not of the rule's kind"
+	notSatisfied   = "its evidence does not satisfy the rule"
+	conditionFails = "its condition does not hold"
+	byMachine      = "a machine acted"
+	outsideHours   = "it lies outside of the rule's hours"
+	earlierSend    = "an earlier send was known"
+)
 
-func judgePair(r *trigger.Rule, a, b *schemas.Event) verdict {
-	within := schemas.Timestamp(r.Within.Microseconds())
-	if a.EventID == b.EventID || at(b) < at(a) || at(b) > at(a)+within {
-		return unsatisfied
+func (s *scene) judgeOne(r *trigger.Rule, evidence []*schemas.Event) (firing, string) {
+	if len(evidence) != 1 || evidence[0].Type != r.Event {
+		return firing{}, notOfKind
 	}
-	if max(a.ArrivedAt, b.ArrivedAt)-at(b) > schemas.Timestamp(r.MaxAge.Microseconds()) {
-		return expired
-	}
-	return live
+	b := evidence[0]
+	return s.settle(r, firing{evidence: evidence, at: at(b), arrived: b.ArrivedAt}, b, b)
 }
 
-// longestURL is how much of a URL conditions see, in bytes.
-const longestURL = 1024
-
-// condition asks the rule's own CEL condition, with an anchor made up so that
-// nothing but the condition decides.
-func condition(r *trigger.Rule, m *schemas.Message, events []*schemas.Event, b *schemas.Event) bool {
-	if r.When == "" {
-		return true
+func (s *scene) judgePair(r *trigger.Rule, evidence []*schemas.Event, strict bool) (firing, string) {
+	if len(evidence) != 2 || !isAnchor(r, evidence[0]) || evidence[1].Type != r.Event {
+		return firing{}, notOfKind
 	}
-	evidence := trigger.Event{
-		ID: b.EventID, Type: b.Type, OccurredAt: b.OccurredAt, ArrivedAt: b.ArrivedAt, Machine: b.Machine,
-		TimeSuspect: b.TimeSuspect, URL: b.URL[:min(len(b.URL), longestURL)], Country: b.Country, ListID: b.ListID,
-		BounceClass: b.BounceClass, RejectReason: b.RejectReason,
+	a, b := evidence[0], evidence[1]
+	if a.EventID == b.EventID || at(b) < at(a) || at(b) > at(a)+micros(r.Duration) {
+		return firing{}, notSatisfied
 	}
-	anchor := trigger.Event{
-		ID: schemas.ID{1}, OccurredAt: evidence.At(), ArrivedAt: b.ArrivedAt,
-		Type: map[trigger.Anchor]schemas.EventType{
-			trigger.AnchorSend: schemas.EventTypeSent, trigger.AnchorDelivered: schemas.EventTypeDelivered,
-			trigger.AnchorOpened: schemas.EventTypeOpened, trigger.AnchorClicked: schemas.EventTypeClicked,
-		}[r.Of],
+	f := firing{evidence: evidence, anchor: a, at: at(b), arrived: max(a.ArrivedAt, b.ArrivedAt)}
+	if r.Of == trigger.AnchorSend && strict && s.superseded(a, f.arrived+micros(r.Settle)) {
+		return f, earlierSend
 	}
-	_, ok := r.Evaluate(ruleFacts(m, events), []trigger.Event{anchor, evidence})
-	return ok
+	if r.Of == trigger.AnchorOpened || r.Of == trigger.AnchorClicked {
+		return s.settle(r, f, b, a, b)
+	}
+	return s.settle(r, f, b, b)
 }
 
-func ruleFacts(m *schemas.Message, events []*schemas.Event) *trigger.Message {
-	facts := &trigger.Message{
-		Tenant: m.Tenant, Account: m.Account, Provider: m.Provider, MessageID: m.MessageID, RecipientID: m.RecipientID,
-		Recipient: address(events), RecipientDomain: m.RecipientDomain, CampaignID: m.CampaignID,
-		CampaignName: m.CampaignName, CustomID: m.CustomID, ContactID: m.ContactID, SentAt: m.SentAt,
+// settle completes a firing: its condition must hold for the event that it is
+// of, and the actors must be people as far as is known when it is decided.
+func (s *scene) settle(r *trigger.Rule, f firing, of *schemas.Event, actors ...*schemas.Event) (firing, string) {
+	if r.Settle > 0 {
+		f.decided = f.arrived + micros(r.Settle)
 	}
-	for _, e := range events {
-		if len(facts.Tags) == 0 {
-			facts.Tags = e.Tags
-		}
-		if len(facts.Metadata) == 0 {
-			facts.Metadata = e.Metadata
+	for _, e := range actors {
+		if !s.byPerson(r, e, f.decided) {
+			return f, byMachine
 		}
 	}
-	return facts
+	if skipped(r, f.at) {
+		return f, outsideHours
+	}
+	if !s.holds(r, -1, of) {
+		return f, conditionFails
+	}
+	return f, ""
 }
 
-func address(events []*schemas.Event) string {
-	return firstText(events, func(e *schemas.Event) string { return e.Recipient })
-}
-
-// triggerID is the id of the trigger of a rule and message, and false when the
-// message does not take part.
-func triggerID(r *trigger.Rule, m *schemas.Message, events []*schemas.Event) (schemas.ID, bool) {
-	known, recipient := address(events) != "", string(m.RecipientID[:])
-	key := m.Account + "\x00" + m.MessageID + "\x00" + recipient
-	switch r.OncePer {
-	case trigger.OncePerRecipient:
-		if !known {
-			return schemas.ID{}, false
-		}
-		key = recipient
-	case trigger.OncePerCampaign:
-		if !known || m.CampaignID == "" {
-			return schemas.ID{}, false
-		}
-		key = m.CampaignID + "\x00" + recipient
+// judgeAbsence tells whether B did not follow A, from what had arrived when that
+// was due.
+func (s *scene) judgeAbsence(r *trigger.Rule, evidence []*schemas.Event) (firing, string) {
+	if len(evidence) != 1 || !isAnchor(r, evidence[0]) {
+		return firing{}, notOfKind
 	}
-	h := sha256.New()
-	for _, part := range []string{m.Tenant, r.Name, key, "once"} {
-		_, _ = h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
-		_, _ = h.Write([]byte(part))
+	a := evidence[0]
+	due := max(a.OccurredAt+micros(r.Duration), a.ArrivedAt) + micros(r.Wait)
+	f := firing{evidence: evidence, anchor: a, at: at(a) + micros(r.Duration), arrived: due, decided: due}
+	if due >= s.until {
+		return f, "its message was forgotten by then"
 	}
-	return schemas.ID(h.Sum(nil)[:16]), true
+	if r.Of == trigger.AnchorSend && s.superseded(a, due) {
+		return f, earlierSend
+	}
+	for _, e := range s.seen {
+		if e.ArrivedAt > due || e.EventID == a.EventID {
+			continue
+		}
+		byHuman := !r.HumanOnly || e.Machine != schemas.MachineMachine
+		if e.Type == r.Event && byHuman && at(e) >= at(a) && e.OccurredAt <= a.OccurredAt+micros(r.Duration) {
+			return f, "what it misses is there: event " + e.EventID.String()
+		}
+	}
+	if skipped(r, due) {
+		return f, outsideHours
+	}
+	if !s.holds(r, -1, a) {
+		return f, conditionFails
+	}
+	return f, ""
 }

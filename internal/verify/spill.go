@@ -27,6 +27,9 @@ const (
 	kindContribution
 	kindStatistics
 	kindTouched // a campaign changed by what came after the cut
+	kindLater   // a campaign that an event from outside of the cut names
+	kindSteps   // what campaigns' rules count
+	kindSuppression
 )
 
 // maxSpilled guards against a damaged file.

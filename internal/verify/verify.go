@@ -13,8 +13,11 @@
 // such.
 //
 //   - topics.go, wait.go, spill.go: reading up to the cut with bounded memory;
-//   - expect.go, message.go, counters.go, rules.go: what ought to be there;
-//   - compare.go and compare_*.go: what is there;
+//   - frontier.go: what the stages must have decided, and what they can't have;
+//   - expect.go, message.go, counters.go, automated.go: what ought to be there;
+//   - scene.go, keys.go, hours.go, rules.go, sequence.go, counts.go: which rules
+//     ought to have fired, by the letter of their definitions;
+//   - compare.go and compare_*.go, explain.go: what is there;
 //   - clickhouse.go: the tables against the topics.
 package verify
 
@@ -75,18 +78,21 @@ type verifier struct {
 	report *Report
 
 	start, cut offsets // of posthorn.webhooks
-	facts      *spill  // events, messages and triggers by recipient
+	facts      *spill  // events, messages, triggers and suppressions by recipient
 	refused    *spill  // rejections by webhook
-	campaigns  *spill  // contributions and statistics by campaign
+	campaigns  *spill  // contributions, statistics and triggers by campaign
 	// refusedBefore holds what an earlier version of a decoder refused. This
 	// one may read it, but nobody has asked for that unless it is replayed.
 	refusedBefore map[element]bool
+	frontiers     stageFrontiers
 
 	// For the comparison with ClickHouse: what was read of each topic, and the
 	// sums over the latest records.
 	extents     map[string]*extent
 	messageSums map[string]*messageSums
 	windowSums  map[tableKey]*windowSums
+	// suppressed are by scope's kind, reason and whether they are in force.
+	suppressed map[suppressionTableKey]*suppressionSums
 }
 
 // Run verifies once. Differences are in the report, not an error.
@@ -112,12 +118,16 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	defer closeAdmin()
 	v := &verifier{cfg: cfg, adm: adm, report: newReport(), refusedBefore: map[element]bool{},
-		extents: map[string]*extent{}, messageSums: map[string]*messageSums{}, windowSums: map[tableKey]*windowSums{}}
+		extents: map[string]*extent{}, messageSums: map[string]*messageSums{}, windowSums: map[tableKey]*windowSums{},
+		suppressed: map[suppressionTableKey]*suppressionSums{}}
 	if v.start, v.cut, err = bounds(ctx, adm, schemas.TopicWebhooks); err != nil {
 		return nil, err
 	}
 	v.report.Webhooks = v.cut.sum() - v.start.sum()
 	if err := v.wait(ctx, v.cut); err != nil {
+		return nil, err
+	}
+	if err := v.noteLeast(ctx); err != nil {
 		return nil, err
 	}
 	if err := v.compareTopics(ctx); err != nil {
@@ -173,7 +183,7 @@ func (v *verifier) compareTopics(ctx context.Context) (err error) {
 	}
 	// Contributions are complete only now.
 	for i := range buckets {
-		if err := errors.Join(ctx.Err(), v.compareStatistics(i)); err != nil {
+		if err := errors.Join(ctx.Err(), v.compareCampaigns(i)); err != nil {
 			return err
 		}
 	}
@@ -207,7 +217,18 @@ func (v *verifier) readAll(ctx context.Context) error {
 			if err := decode(rec, &t); err != nil {
 				return err
 			}
+			v.extents[schemas.TopicTriggers].sum(triggerValues(&t))
+			if t.RecipientID == (schemas.ID{}) { // of a campaign
+				return v.campaigns.put(campaignKey(t.Tenant, t.CampaignID), kindTrigger, t.AppendAvro(nil))
+			}
 			return v.facts.put(t.RecipientID[:], kindTrigger, t.AppendAvro(nil))
+		}},
+		{schemas.TopicSuppressions, func(rec *kgo.Record) error {
+			var s schemas.Suppression
+			if err := decode(rec, &s); err != nil {
+				return err
+			}
+			return v.facts.put(s.RecipientID[:], kindSuppression, s.AppendAvro(nil))
 		}},
 		{schemas.TopicMessages, func(rec *kgo.Record) error {
 			var m schemas.Message
@@ -267,6 +288,11 @@ func (v *verifier) readAll(ctx context.Context) error {
 			return err
 		}
 		v.progress("reading "+t.topic, total, total)
+		if t.topic == schemas.TopicTriggers {
+			if err := v.noteMost(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -186,46 +186,52 @@ func (w *world) derive(webhooks []*kgo.Record) map[string][]*kgo.Record {
 		in    []*kgo.Record
 	}{
 		{normalize.Stage(normalize.Config{Serde: w.serde, Secret: normalize.OneSecret(w.secret), Webhooks: kept, Places: w.places}), webhooks},
-		{engagement.Stage(engagement.Config{Serde: w.serde, Rules: w.rules, Horizon: w.horizon, Retention: w.retention}), nil},
-		{campaign.Stage(campaign.Config{Serde: w.serde, Retention: w.retention}), nil},
+		{engagement.Stage(engagement.Config{Serde: w.serde, Rules: trigger.NewLive(w.rules), Horizon: w.horizon, Retention: w.retention}), nil},
+		{campaign.Stage(campaign.Config{Serde: w.serde, Rules: trigger.NewLive(w.rules), Retention: w.retention}), nil},
 	} {
 		if step.in == nil {
 			step.in = out[step.stage.Input]
 		}
 		for p := range int32(partitions) {
-			driver, err := streamtest.New(step.stage, p)
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			for i, rec := range step.in {
-				if rec.Partition != p {
-					continue
-				}
-				copied := *rec
-				if err := driver.Process(&copied); err != nil {
-					w.t.Fatal(err)
-				}
-				if i%50 == 0 {
-					w.commit(driver)
-				}
-			}
-			w.commit(driver)
-			// What expires leaves no trace.
-			for days := range time.Duration(3) {
-				if err := driver.Advance(time.Now().Add((1000 + days) * 24 * time.Hour)); err != nil {
-					w.t.Fatal(err)
-				}
-				w.commit(driver)
-			}
-			for _, rec := range driver.Out {
-				if rec.Partition < 0 {
-					rec.Partition = kafka.PartitionFor(rec.Key, partitions)
-				}
-				out[rec.Topic] = append(out[rec.Topic], rec)
-			}
+			w.runStage(step.stage, p, step.in, out)
 		}
 	}
 	return out
+}
+
+// runStage runs one partition of a stage to its end, and adds its outputs.
+func (w *world) runStage(stage stream.Stage, p int32, in []*kgo.Record, out map[string][]*kgo.Record) {
+	w.t.Helper()
+	driver, err := streamtest.New(stage, p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i, rec := range in {
+		if rec.Partition != p {
+			continue
+		}
+		copied := *rec
+		if err := driver.Process(&copied); err != nil {
+			w.t.Fatal(err)
+		}
+		if i%50 == 0 {
+			w.commit(driver)
+		}
+	}
+	w.commit(driver)
+	// What expires leaves no trace.
+	for days := range time.Duration(3) {
+		if err := driver.Advance(time.Now().Add((1000 + days) * 24 * time.Hour)); err != nil {
+			w.t.Fatal(err)
+		}
+		w.commit(driver)
+	}
+	for _, rec := range driver.Out {
+		if rec.Partition < 0 {
+			rec.Partition = kafka.PartitionFor(rec.Key, partitions)
+		}
+		out[rec.Topic] = append(out[rec.Topic], rec)
+	}
 }
 
 func (w *world) commit(d *streamtest.Driver) {
@@ -290,7 +296,7 @@ func (w *world) commitAll() {
 			w.t.Fatal(err)
 		}
 		at := kadm.Offsets{}
-		err = v.read(ctx, step.Topic, start, end, func(r *kgo.Record) error {
+		err = v.readAny(ctx, step.Topic, start, end, func(r *kgo.Record) error {
 			at.Add(kadm.Offset{Topic: step.Topic, Partition: r.Partition, At: r.Offset + 1, LeaderEpoch: -1})
 			return nil
 		})
