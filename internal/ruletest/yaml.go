@@ -1,0 +1,152 @@
+package ruletest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// reader reads YAML nodes strictly and collects errors that name file, line and
+// field.
+type reader struct {
+	file string
+	errs []error
+}
+
+func (r *reader) fail(n *yaml.Node, path, format string, args ...any) {
+	place := fmt.Sprintf("%s:%d: ", r.file, n.Line)
+	if path != "" {
+		place += path + ": "
+	}
+	r.errs = append(r.errs, errors.New(place+fmt.Sprintf(format, args...)))
+}
+
+// field is a key that a mapping may have.
+type field struct {
+	name     string
+	required bool
+	set      func(n *yaml.Node, path string)
+}
+
+// mapping reads a mapping into its fields. Unknown, repeated and missing keys are
+// errors.
+func (r *reader) mapping(n *yaml.Node, path string, fields []field) {
+	n = resolve(n)
+	if n.Kind != yaml.MappingNode {
+		r.fail(n, path, "want keys with values: %s", strings.Join(names(fields), ", "))
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], resolve(n.Content[i+1])
+		at := join(path, key.Value)
+		j := slices.IndexFunc(fields, func(f field) bool { return f.name == key.Value })
+		switch {
+		case j < 0:
+			r.fail(key, at, "%s", noSuch("field", key.Value, names(fields)))
+		case seen[key.Value]:
+			r.fail(key, at, "is given twice; remove one")
+		default:
+			seen[key.Value] = true
+			fields[j].set(value, at)
+		}
+	}
+	for _, f := range fields {
+		if f.required && !seen[f.name] {
+			r.fail(n, join(path, f.name), "is missing")
+		}
+	}
+}
+
+// list reads each item of a list.
+func (r *reader) list(n *yaml.Node, path string, each func(n *yaml.Node, path string)) {
+	if n.Kind != yaml.SequenceNode {
+		r.fail(n, path, "want a list, each item starting with a dash")
+		return
+	}
+	for i, item := range n.Content {
+		each(resolve(item), fmt.Sprintf("%s[%d]", path, i))
+	}
+}
+
+// text reads a single value that is not empty.
+func (r *reader) text(n *yaml.Node, path string) string {
+	if n.Kind != yaml.ScalarNode {
+		r.fail(n, path, "want a single value")
+		return ""
+	}
+	if n.Value == "" || n.Tag == "!!null" {
+		r.fail(n, path, "is empty; give a value or remove it")
+		return ""
+	}
+	return n.Value
+}
+
+// texts reads one value or a list of them.
+func (r *reader) texts(n *yaml.Node, path string) (list []string) {
+	if n.Kind == yaml.ScalarNode {
+		return []string{r.text(n, path)}
+	}
+	r.list(n, path, func(n *yaml.Node, path string) { list = append(list, r.text(n, path)) })
+	return list
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func names(fields []field) (list []string) {
+	for _, f := range fields {
+		list = append(list, f.name)
+	}
+	return list
+}
+
+func resolve(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		return n.Alias
+	}
+	return n
+}
+
+// noSuch says that there is no such thing, and what may have been meant.
+func noSuch(what, name string, known []string) string {
+	best, least := "", len(name)/2+1
+	for _, k := range known {
+		if d := distance(name, k); d < least || strings.HasPrefix(k, name) && best == "" {
+			best, least = k, min(least, d)
+		}
+	}
+	text := fmt.Sprintf("%q is no %s", name, what)
+	if best != "" {
+		return text + fmt.Sprintf("; did you mean %s?", best)
+	}
+	return text + "; want one of " + strings.Join(known, ", ")
+}
+
+// distance is how many letters must be changed, added or removed.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0] // of the row before
+		row[0] = i + 1
+		for j := range len(b) {
+			change := last
+			if a[i] != b[j] {
+				change++
+			}
+			last = row[j+1]
+			row[j+1] = min(change, last+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
