@@ -36,7 +36,6 @@ func newGiven() given {
 
 // event reads an event over g, which holds the defaults.
 func (r *reader) event(n *yaml.Node, path string, g given, asDefaults bool) given {
-	g.Tags, g.Metadata = slices.Clone(g.Tags), g.Metadata
 	text := func(name string, to *string) field {
 		return field{name: name, set: func(n *yaml.Node, path string) { *to = r.text(n, path) }}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/posthorn/posthorn/internal/suggest"
 )
 
 // reader reads YAML nodes strictly and collects errors that name file, line and
@@ -115,38 +117,8 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// noSuch says that there is no such thing, and what may have been meant.
+// noSuch says that there is no such thing, what may have been meant, and what
+// there is.
 func noSuch(what, name string, known []string) string {
-	best, least := "", len(name)/2+1
-	for _, k := range known {
-		if d := distance(name, k); d < least || strings.HasPrefix(k, name) && best == "" {
-			best, least = k, min(least, d)
-		}
-	}
-	text := fmt.Sprintf("%q is no %s", name, what)
-	if best != "" {
-		return text + fmt.Sprintf("; did you mean %s?", best)
-	}
-	return text + "; want one of " + strings.Join(known, ", ")
-}
-
-// distance is how many letters must be changed, added or removed.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0] // of the row before
-		row[0] = i + 1
-		for j := range len(b) {
-			change := last
-			if a[i] != b[j] {
-				change++
-			}
-			last = row[j+1]
-			row[j+1] = min(change, last+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf("%q is no %s; %swant one of %s", name, what, suggest.DidYouMean(name, known), strings.Join(known, ", "))
 }
