@@ -116,8 +116,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer closeFS()
 	poll := time.NewTicker(w.c.Poll)
 	defer poll.Stop()
-	for {
-		forced := false
+	for forced := false; ; {
+		// First of all too: what changed before the folders were watched was not heard.
+		w.look(ctx, changed, forced)
+		w.watchFolders() // some may be new
+		forced = false
 		select {
 		case <-ctx.Done():
 			return nil
@@ -126,8 +129,6 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-w.asked:
 			forced = true
 		}
-		w.look(ctx, changed, forced)
-		w.watchFolders() // some may be new
 	}
 }
 
