@@ -117,7 +117,6 @@ type Rule struct {
 	Call string
 
 	condition *condition
-	guards    []guard
 	needs     []TypeSet
 	index     int
 	failures  atomic.Uint64

@@ -64,21 +64,23 @@ func (s *Set) ForEvent(dst []*Rule, m *Message, e *Event) []*Rule {
 	if s == nil {
 		return dst
 	}
-	events := [1]Event{*e}
-	return s.counting.find(dst, m, TypesOf(e.Type), events[:])
+	one := [1]Event{*e}
+	return s.counting.find(dst, m, TypesOf(e.Type), one[:])
 }
 
 func newSet(rules []*Rule) *Set {
 	s := &Set{rules: rules, byName: make(map[string]*Rule, len(rules))}
+	var messages, counting []*Rule
 	for i, r := range rules {
 		r.index = i
 		s.byName[r.Name] = r
 		if r.Counts() || r.OfCampaign() {
-			s.counting.add(r)
+			counting = append(counting, r)
 		} else {
-			s.messages.add(r)
+			messages = append(messages, r)
 		}
 	}
+	s.messages, s.counting = newIndex(messages), newIndex(counting)
 	return s
 }
 
