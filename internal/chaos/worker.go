@@ -95,7 +95,7 @@ func runWorker() error {
 	group, ctx := errgroup.WithContext(ctx)
 	stages := []stream.Stage{
 		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(secret)), Webhooks: reader}),
-		engagement.Stage(engagement.Config{Serde: serde, Rules: rules}),
+		engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
 		campaign.Stage(campaign.Config{Serde: serde}),
 	}
 	if order.Absences {

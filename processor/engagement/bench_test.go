@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -94,7 +95,7 @@ func BenchmarkStage(b *testing.B) {
 			before := cpu(b)
 			for i := 0; b.Loop(); i++ {
 				if i%len(records) == 0 {
-					task = newTask(Config{Serde: serde, Rules: rules})
+					task = newTask(Config{Serde: serde, Rules: trigger.NewLive(rules)})
 					ctx = &memory{stores: map[string]memoryStore{storeMessages: {}, storeRules: {}}}
 				}
 				if err := task.Process(ctx, records[i%len(records)]); err != nil {
