@@ -256,7 +256,6 @@ func (t *task) Flush(ctx stream.Context) error {
 	if err := t.flushSuppressions(ctx); err != nil {
 		return err
 	}
-	t.flushCampaignRules(ctx)
 	t.changes.drain(func(d *schemas.CampaignDelta) {
 		ctx.Produce(&kgo.Record{
 			Topic: t.to.deltas,
