@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/posthorn/posthorn/internal/controls"
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -54,6 +55,9 @@ type Config struct {
 	Rebuilt time.Time
 	// MaxAge returns the max_age of a rule; nil: no limit but the ledger's.
 	MaxAge func(rule string) time.Duration
+	// Controls returns what people ask of calls, complete as of the start; nil:
+	// nothing. Wake should be called when it changes.
+	Controls func() *controls.Snapshot
 	// Confirm, where set, is asked before a task begins, after its partition was
 	// assigned, and says why it must not: two generations would share its state.
 	Confirm func() error
@@ -107,6 +111,9 @@ func New(cfg Config) (*Delivery, error) {
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 15 * time.Second
+	}
+	if cfg.Controls == nil {
+		cfg.Controls = func() *controls.Snapshot { return nil }
 	}
 	if cfg.Wake == nil {
 		cfg.Wake = func() {}

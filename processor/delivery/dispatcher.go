@@ -13,7 +13,9 @@ const queueSize = 1024
 // call is one attempt to be made.
 type call struct {
 	gen      *generation
-	attempts int32 // made before
+	attempts int32             // made before in this round
+	before   int32             // made in earlier rounds
+	asked    schemas.Timestamp // when a person asked for this round; 0: nobody did
 	trigger  schemas.Trigger
 	value    []byte // the trigger as read from the topic
 }
