@@ -3,10 +3,10 @@ package delivery
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 )
 
 // DefaultConcurrency is the number of calls to one endpoint at a time.
@@ -24,6 +24,8 @@ type Endpoint struct {
 	AllowPrivate bool
 	// Concurrency bounds the calls at a time; 0: DefaultConcurrency.
 	Concurrency int
+	// Rate bounds the calls a second of one worker; 0: no bound.
+	Rate float64
 }
 
 // endpoint is a checked Endpoint.
@@ -33,8 +35,8 @@ type endpoint struct {
 	publicURL   string // without userinfo and query
 	secrets     []secret
 	concurrency int
+	rate        float64
 	client      *http.Client
-	gone        atomic.Bool // it answered 410: no more calls until the restart
 }
 
 // Validate tells what is wrong with the endpoint and how to mend it.
@@ -67,7 +69,7 @@ func (e Endpoint) prepare() (*endpoint, error) {
 	case u.Fragment != "":
 		wrong("url", "has a fragment (#%s), which is never sent; remove it", u.Fragment)
 	}
-	prepared := &endpoint{name: e.Name, url: e.URL, concurrency: e.Concurrency}
+	prepared := &endpoint{name: e.Name, url: e.URL, concurrency: e.Concurrency, rate: e.Rate}
 	if n := len(e.Secrets); n < 1 || n > 2 {
 		wrong("secret", "%d given; give one, or two while you rotate them", n)
 	}
@@ -85,11 +87,14 @@ func (e Endpoint) prepare() (*endpoint, error) {
 	if prepared.concurrency < 1 || prepared.concurrency > 1000 {
 		wrong("concurrency", "%d; give 1 to 1000, or leave it out for %d", e.Concurrency, DefaultConcurrency)
 	}
+	if e.Rate < 0 || math.IsNaN(e.Rate) || math.IsInf(e.Rate, 0) {
+		wrong("rate", "%v; give the calls a second that it takes, or leave it out for no bound", e.Rate)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	prepared.publicURL = withoutSecrets(u)
-	prepared.client = newClient(e.AllowPrivate, prepared.concurrency)
+	prepared.client = newClient(e.AllowPrivate, prepared.concurrency+1) // and a probe
 	return prepared, nil
 }
 
