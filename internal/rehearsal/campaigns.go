@@ -5,6 +5,7 @@ import (
 
 	"github.com/posthorn/posthorn/processor/campaign"
 	"github.com/posthorn/posthorn/processor/stream/streamtest"
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -12,17 +13,17 @@ import (
 // part of the campaigns may be rehearsed by itself.
 type Campaigns struct {
 	frontier
-	trigger func(*schemas.Trigger) error
+	fired func(*schemas.Trigger) error
 }
 
-// NewCampaigns starts with nothing counted. Trigger is called for each trigger
+// NewCampaigns starts with nothing counted. Fired is called for each trigger
 // in the order in which they fire.
-func NewCampaigns(c Config, trigger func(*schemas.Trigger) error) (*Campaigns, error) {
-	d, err := streamtest.New(campaign.Stage(campaign.Config{Serde: serde, Retention: c.Retention}), 0)
+func NewCampaigns(c Config, fired func(*schemas.Trigger) error) (*Campaigns, error) {
+	d, err := streamtest.New(campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(c.Rules), Retention: c.Retention}), 0)
 	if err != nil {
 		return nil, err
 	}
-	r := &Campaigns{trigger: trigger}
+	r := &Campaigns{fired: fired}
 	r.frontier = frontier{driver: d, emit: r.emit}
 	return r, nil
 }
@@ -47,5 +48,5 @@ func (c *Campaigns) emit(rec *kgo.Record) error {
 	if rec.Topic != schemas.TopicTriggers {
 		return nil
 	}
-	return emitTrigger(rec, c.trigger)
+	return emitTrigger(rec, c.fired)
 }

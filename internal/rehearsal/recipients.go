@@ -33,22 +33,22 @@ type Config struct {
 // Any part of the recipients may be rehearsed by itself.
 type Recipients struct {
 	frontier
-	trigger func(*schemas.Trigger) error
+	fired   func(*schemas.Trigger) error
 	delta   func(*schemas.CampaignDelta) error
 	arrived schemas.Timestamp // of the events that are not committed
 }
 
-// NewRecipients starts with nothing known. Trigger is called for each trigger in
+// NewRecipients starts with nothing known. Fired is called for each trigger in
 // the order in which they fire, delta for each change of what campaigns' rules
 // count.
-func NewRecipients(c Config, trigger func(*schemas.Trigger) error, delta func(*schemas.CampaignDelta) error) (*Recipients, error) {
+func NewRecipients(c Config, fired func(*schemas.Trigger) error, delta func(*schemas.CampaignDelta) error) (*Recipients, error) {
 	d, err := streamtest.New(engagement.Stage(engagement.Config{
-		Serde: serde, Rules: c.Rules, Horizon: c.Horizon, Retention: c.Retention,
+		Serde: serde, Rules: trigger.NewLive(c.Rules), Horizon: c.Horizon, Retention: c.Retention,
 	}), 0)
 	if err != nil {
 		return nil, err
 	}
-	r := &Recipients{trigger: trigger, delta: delta}
+	r := &Recipients{fired: fired, delta: delta}
 	r.frontier = frontier{driver: d, emit: r.emit}
 	return r, nil
 }
@@ -82,7 +82,7 @@ func (r *Recipients) Advance(to schemas.Timestamp) error {
 func (r *Recipients) emit(rec *kgo.Record) error {
 	switch rec.Topic {
 	case schemas.TopicTriggers:
-		return emitTrigger(rec, r.trigger)
+		return emitTrigger(rec, r.fired)
 	case schemas.TopicCampaignDeltas:
 		d := new(schemas.CampaignDelta)
 		if err := serde.Decode(rec.Value, d); err != nil {
