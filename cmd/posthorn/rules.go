@@ -14,6 +14,6 @@ func (a *app) rulesCommand() *cobra.Command {
 		Long: list.Long, Example: list.Example, RunE: list.RunE,
 	}
 	config.AddFlags(cmd.Flags(), "rules", "brokers", "data")
-	cmd.AddCommand(list, a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesLintCommand())
+	cmd.AddCommand(list, a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesLintCommand(), a.rulesTestCommand())
 	return cmd
 }

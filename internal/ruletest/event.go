@@ -39,13 +39,20 @@ func (r *reader) event(n *yaml.Node, path string, g given, asDefaults bool) give
 	text := func(name string, to *string) field {
 		return field{name: name, set: func(n *yaml.Node, path string) { *to = r.text(n, path) }}
 	}
+	orNone := func(name string, to *string) field {
+		return field{name: name, set: func(n *yaml.Node, path string) {
+			if *to = r.text(n, path); *to == none {
+				*to = ""
+			}
+		}}
+	}
 	moment := func(name string, to **moment) field {
 		return field{name: name, set: func(n *yaml.Node, path string) { m := r.moment(n, path); *to = &m }}
 	}
 	fields := []field{
 		{name: "type", required: !asDefaults, set: func(n *yaml.Node, path string) { g.Type = r.eventType(n, path) }},
-		text("recipient", &g.Recipient), text("message", &g.MessageID),
-		text("campaign", &g.CampaignID), text("campaign_name", &g.CampaignName),
+		orNone("recipient", &g.Recipient), orNone("message", &g.MessageID), orNone("campaign", &g.CampaignID),
+		text("campaign_name", &g.CampaignName),
 		{name: "machine", set: func(n *yaml.Node, path string) { g.Machine = r.machine(n, path) }},
 		text("url", &g.URL), text("country", &g.Country), text("list_id", &g.ListID),
 		text("bounce_class", &g.BounceClass), text("reject_reason", &g.RejectReason),
@@ -132,7 +139,7 @@ func timeline(list []given, start schemas.Timestamp) ([]schemas.Event, map[schem
 			e.ArrivedAt = g.arrived.in(start)
 		}
 		e.ReceivedAt = e.ArrivedAt
-		e.RecipientID, e.RecipientDomain = schemas.RecipientID(secret, e.Recipient), domain(e.Recipient)
+		e.RecipientID, e.RecipientDomain = schemas.RecipientID(secret, cmp.Or(e.Recipient, "of "+e.MessageID)), domain(e.Recipient)
 		events[i] = e
 	}
 	slices.SortStableFunc(events, func(a, b schemas.Event) int { return cmp.Compare(a.ArrivedAt, b.ArrivedAt) })

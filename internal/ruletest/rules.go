@@ -27,7 +27,7 @@ func (r *reader) rules(n *yaml.Node, path string, text []byte) *trigger.Set {
 	}
 	set, err := trigger.Load(paths...)
 	if err != nil {
-		r.errs = append(r.errs, fmt.Errorf("%s:%d: %s: %w", r.file, n.Line, path, err))
+		r.errs = append(r.errs, mistake{n.Line, fmt.Errorf("%s:%d: %s: %w", r.file, n.Line, path, err)})
 	}
 	return set
 }
@@ -36,7 +36,7 @@ func (r *reader) rules(n *yaml.Node, path string, text []byte) *trigger.Set {
 func (r *reader) ownRules(n *yaml.Node, text []byte) *trigger.Set {
 	set, err := trigger.Parse(r.file, section(n, text))
 	if err != nil {
-		r.errs = append(r.errs, err)
+		r.errs = append(r.errs, mistake{n.Line, err})
 	}
 	return set
 }

@@ -9,12 +9,13 @@
 //	      - {type: delivered, at: +0s, campaign: spring}
 //	      - {type: opened, at: +2h}
 //	    until: +3d
-//	    expect:
+//	    expect:                    # or none
 //	      - {rule: discount-24h, at: +2h}
 //
 // An event is of one recipient, message and account unless it says otherwise,
 // arrives when it happens unless it has a time for arrived, and is evidence under
-// its id, or its place in the list, from 1. What is expected is compared in the
+// its id, or its place in the list, from 1; recipient, message or campaign may be
+// none. What is expected is compared in the
 // fields that it has; whatever else fires is an error. Until says how far arrival
 // time goes on; without it, until nothing is left that waits.
 //
@@ -22,7 +23,6 @@
 package ruletest
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -93,13 +93,13 @@ func parse(name string, text []byte) (*File, error) {
 			r.fail(tests, "tests", "has none; write one, starting with - name: ...")
 		}
 	}
-	return f, errors.Join(r.errs...)
+	return f, r.err()
 }
 
 // start reads the instant that times count from.
 func (r *reader) start(n *yaml.Node, path string) schemas.Timestamp {
-	m := r.moment(n, path)
-	if m.instant == 0 {
+	m, err := parseMoment(n.Value)
+	if err != nil || m.instant == 0 {
 		r.fail(n, path, "%q is no instant; write 2026-03-02T09:00:00Z", n.Value)
 	}
 	return m.instant
@@ -127,7 +127,11 @@ func (r *reader) test(n *yaml.Node, path string, rules *trigger.Set, start schem
 			t.events = append(t.events, g)
 		})
 	}
-	if expect != nil && (expect.Kind != yaml.ScalarNode || expect.Value != "none") {
+	switch {
+	case expect == nil:
+	case expect.Kind == yaml.ScalarNode && expect.Value != none:
+		r.fail(expect, path+".expect", "want none, or a list of triggers as - {rule: ..., at: +2h}")
+	case expect.Kind != yaml.ScalarNode:
 		r.list(expect, path+".expect", func(n *yaml.Node, path string) {
 			t.expect = append(t.expect, r.expected(n, path, rules, labels, t.start))
 		})

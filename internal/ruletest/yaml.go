@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,7 +16,23 @@ import (
 // field.
 type reader struct {
 	file string
-	errs []error
+	errs []mistake
+}
+
+// mistake is an error and the line that it is shown by.
+type mistake struct {
+	line int
+	err  error
+}
+
+// err joins the errors, in the order of the file.
+func (r *reader) err() error {
+	slices.SortStableFunc(r.errs, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
+	list := make([]error, len(r.errs))
+	for i, m := range r.errs {
+		list[i] = m.err
+	}
+	return errors.Join(list...)
 }
 
 func (r *reader) fail(n *yaml.Node, path, format string, args ...any) {
@@ -23,7 +40,7 @@ func (r *reader) fail(n *yaml.Node, path, format string, args ...any) {
 	if path != "" {
 		place += path + ": "
 	}
-	r.errs = append(r.errs, errors.New(place+fmt.Sprintf(format, args...)))
+	r.errs = append(r.errs, mistake{n.Line, errors.New(place + fmt.Sprintf(format, args...))})
 }
 
 // field is a key that a mapping may have.
