@@ -40,7 +40,7 @@ func outline(firings []Firing) string {
 		for _, e := range f.Evidence {
 			ids = append(ids, fmt.Sprint(e.ID[0]))
 		}
-		all = append(all, fmt.Sprintf("%s[%s] %s %s %s", strings.TrimPrefix(f.Occurrence, fmt.Sprint(int64(base))), strings.Join(ids, " "), since(f.At), since(f.ArrivedAt), f.Status))
+		all = append(all, fmt.Sprintf("%s[%s] %s %s %s", f.Occurrence, strings.Join(ids, " "), since(f.At), since(f.ArrivedAt), f.Status))
 	}
 	return strings.Join(all, "; ")
 }
