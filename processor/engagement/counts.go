@@ -17,7 +17,7 @@ import (
 type counting struct {
 	key     []byte // in the store of counts
 	rule    *trigger.Rule
-	message *message // one of those whose events it counts
+	message *message // the one whose event was counted last
 	events  []countedEvent
 	facts   []countedFacts // of messages, that events refer to
 	changed bool
@@ -141,32 +141,39 @@ func (t *task) fireCount(ctx stream.Context, c *counting) error {
 	if len(c.events) < c.rule.Times {
 		return nil
 	}
+	keys := make([]string, len(c.facts)) // empty: none
+	for i := range c.facts {
+		facts := c.message.withFacts(&c.facts[i])
+		keys[i], _ = c.rule.OnceKey(&facts)
+	}
 	t.judged = t.judged[:0]
 	for i := range c.events {
-		t.judged = append(t.judged, c.events[i].Counted)
+		e := c.events[i].Counted
+		e.OnceKey = keys[c.events[i].facts]
+		e.NoKey = e.OnceKey == ""
+		t.judged = append(t.judged, e)
 	}
 	firings := c.rule.JudgeCount(t.judged)
 	for i := range firings {
 		f := &firings[i]
-		facts := c.factsOf(f)
-		key, ok := c.rule.OnceKey(&facts)
-		if !ok {
-			continue
-		}
-		if err := t.fire(ctx, c.message.lifeAt(f.ArrivedAt), &facts, f, key); err != nil {
+		at := c.event(f.Evidence[0].ID).facts
+		facts := c.message.withFacts(&c.facts[at])
+		if err := t.fire(ctx, c.message.lifeAt(f.ArrivedAt), &facts, f, keys[at]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// factsOf are what the event that completes a firing told of its message.
-func (c *counting) factsOf(f *trigger.Firing) trigger.Message {
-	id := f.Evidence[len(f.Evidence)-1].ID
-	i := slices.IndexFunc(c.events, func(e countedEvent) bool { return e.ID == id })
-	k := &c.facts[c.events[i].facts]
+// event is the counted event of an id.
+func (c *counting) event(id schemas.ID) *countedEvent {
+	return &c.events[slices.IndexFunc(c.events, func(e countedEvent) bool { return e.ID == id })]
+}
+
+// withFacts are the facts of a message of the same recipient.
+func (m *message) withFacts(k *countedFacts) trigger.Message {
 	return trigger.Message{
-		Tenant: c.message.tenant, RecipientID: c.message.recipientID, Account: k.account, MessageID: k.messageID,
+		Tenant: m.tenant, RecipientID: m.recipientID, Account: k.account, MessageID: k.messageID,
 		Recipient: k.recipient, CampaignID: k.campaignID, CampaignName: k.campaignName, CustomID: k.customID,
 	}
 }

@@ -24,6 +24,9 @@ func (t *task) judge(ctx stream.Context, m *message) error {
 	if err := t.evaluate(ctx, m, &m.state, m.derived.SentAt, &next); err != nil {
 		return err
 	}
+	if next != 0 {
+		next++ // see seenUpTo
+	}
 	t.setTimer(ctx, m, next)
 	return nil
 }
@@ -37,7 +40,7 @@ func (t *task) evaluate(ctx stream.Context, m *message, s *state, sentAt schemas
 	facts := messageFacts(&m.identity, &known)
 	facts.SentAt = sentAt
 	t.candidates = t.rules.ForMessage(t.candidates[:0], &facts, s.types(), s.events)
-	frontier := schemas.FromTime(ctx.Frontier())
+	seen := seenUpTo(ctx)
 	dated := false
 	for _, r := range t.candidates {
 		if r.OncePer == trigger.OncePerMessage && r.Cooldown == 0 && s.hasFired(r.Name, occurrence{once: true}) == markFired {
@@ -51,7 +54,7 @@ func (t *task) evaluate(ctx stream.Context, m *message, s *state, sentAt schemas
 			s.dateSuspicions()
 			dated = true
 		}
-		firings, again := r.Judge(&facts, s.events, frontier)
+		firings, again := r.Judge(&facts, s.events, seen)
 		if again != 0 && (*next == 0 || again < *next) {
 			*next = again
 		}
@@ -66,6 +69,13 @@ func (t *task) evaluate(ctx stream.Context, m *message, s *state, sentAt schemas
 		}
 	}
 	return nil
+}
+
+// seenUpTo is the arrival time up to which every event has been seen: just before
+// the frontier, since of those that arrived in the moment it stands at, more may
+// come. Rules are judged at this.
+func seenUpTo(ctx stream.Context) schemas.Timestamp {
+	return max(0, schemas.FromTime(ctx.Frontier())-1)
 }
 
 // types are those of the kept events.
