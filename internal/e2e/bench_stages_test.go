@@ -57,7 +57,7 @@ func TestBenchStages(t *testing.T) {
 	for _, stage := range []stream.Stage{
 		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte("0123456789abcdef0123456789abcdef"))}),
 		engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
-		campaign.Stage(campaign.Config{Serde: serde}),
+		campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
 	} {
 		w, err := stream.NewWorker(stream.WorkerConfig{Stage: stage, Kafka: cfg, StateDir: t.TempDir(), TransactionalID: stage.Name})
 		if err != nil {

@@ -15,9 +15,9 @@ import (
 type ruleBook struct {
 	live    *trigger.Live
 	serde   *schemas.Serde
-	topic   string // of triggers
-	set     *trigger.Set // in force, as of the last record or timer
-	purged  bool         // no other rule is in the store
+	topic   string           // of triggers
+	set     *trigger.Set     // in force, as of the last record or timer
+	purged  bool             // no other rule is in the store
 	watches map[string]*kept // by key of the head
 	dirty   []*kept
 }
