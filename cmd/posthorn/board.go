@@ -9,6 +9,7 @@ import (
 
 	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/processor/trigger/reload"
 )
 
 // processStatus is what a process tells of its stages and its sink at /status.
@@ -17,6 +18,8 @@ type processStatus struct {
 	Instance string                `json:"instance,omitempty"`
 	Stages   []stream.Status       `json:"stages"`
 	Sink     *analytics.SinkStatus `json:"sink,omitempty"`
+	// Rules are those in force, of a process that runs stages.
+	Rules *reload.Status `json:"rules,omitempty"`
 }
 
 // board gathers what a process runs.
@@ -24,6 +27,7 @@ type board struct {
 	mu     sync.Mutex
 	stages map[string]func() stream.Status
 	sink   func() analytics.SinkStatus
+	rules  func() reload.Status
 }
 
 func newBoard() *board { return &board{stages: map[string]func() stream.Status{}} }
@@ -41,6 +45,12 @@ func (b *board) sinkStatus(status func() analytics.SinkStatus) {
 	b.sink = status
 }
 
+func (b *board) rulesStatus(status func() reload.Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rules = status
+}
+
 func (b *board) status(instance string) processStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -52,6 +62,10 @@ func (b *board) status(instance string) processStatus {
 	if b.sink != nil {
 		s := b.sink()
 		p.Sink = &s
+	}
+	if b.rules != nil {
+		s := b.rules()
+		p.Rules = &s
 	}
 	return p
 }

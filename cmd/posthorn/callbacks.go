@@ -76,12 +76,13 @@ func (s *stages) awaitPredecessor(ctx context.Context, stage stream.Stage) error
 }
 
 // maxAges finds the max_age of a rule; of one that is gone nothing is called.
-func maxAges(rules *trigger.Set) func(string) time.Duration {
-	ages := map[string]time.Duration{}
-	for _, r := range rules.Rules() {
-		ages[r.Name] = r.MaxAge
+func maxAges(rules *trigger.Live) func(string) time.Duration {
+	return func(rule string) time.Duration {
+		if r := rules.Load().Rule(rule); r != nil {
+			return r.MaxAge
+		}
+		return 0
 	}
-	return func(rule string) time.Duration { return ages[rule] }
 }
 
 // runDrained runs a worker until ctx ends, drains it and then stops it.

@@ -16,6 +16,7 @@ import (
 	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/rebuild"
 	"github.com/posthorn/posthorn/internal/verify"
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -122,7 +123,7 @@ func (n *node) deriveBeside(vc verify.Config) func(context.Context, schemas.Gene
 		if err != nil {
 			return err
 		}
-		s := stages{node: n, secret: vc.Secret, rules: vc.Rules, places: places, live: generation.Live{Generation: g}, beside: instance}
+		s := stages{node: n, secret: vc.Secret, rules: trigger.NewLive(vc.Rules), places: places, live: generation.Live{Generation: g}, beside: instance}
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
 		to := actorsUntil(ctx, n.log)

@@ -24,7 +24,7 @@ import (
 type stages struct {
 	*node
 	secret    []byte
-	rules     *trigger.Set
+	rules     *trigger.Live
 	endpoints []delivery.Endpoint
 	places    *geo.Database
 
@@ -40,16 +40,16 @@ type stages struct {
 func (n *node) processor(to *actors) error {
 	s := stages{node: n}
 	var err error
-	if s.secret, s.rules, err = secretAndRules(n.cfg); err != nil {
+	if s.secret, err = recipientSecret(n.cfg); err != nil {
+		return err
+	}
+	if s.rules, err = n.liveRules(to); err != nil {
 		return err
 	}
 	if slices.Contains(n.cfg.Processor.Stages, config.StageNormalize) {
 		if s.places, err = places(n.cfg); err != nil {
 			return err
 		}
-	}
-	if err := checkCalls(n.cfg, s.rules); err != nil {
-		return err
 	}
 	for _, e := range n.cfg.Endpoints {
 		secret, err := e.Secret.Value()
@@ -80,12 +80,20 @@ func (n *node) processor(to *actors) error {
 
 // secretAndRules loads what everything derived depends on beside the webhooks.
 func secretAndRules(cfg *config.Config) ([]byte, *trigger.Set, error) {
-	secret, err := cfg.RecipientSecret.Value()
+	secret, err := recipientSecret(cfg)
 	if err != nil {
-		return nil, nil, fmt.Errorf("recipient_secret: %w", err)
+		return nil, nil, err
 	}
 	rules, err := trigger.Load(cfg.Rules...)
-	return []byte(secret), rules, err
+	return secret, rules, err
+}
+
+func recipientSecret(cfg *config.Config) ([]byte, error) {
+	secret, err := cfg.RecipientSecret.Value()
+	if err != nil {
+		return nil, fmt.Errorf("recipient_secret: %w", err)
+	}
+	return []byte(secret), nil
 }
 
 // places opens the database of countries, where one is configured.
@@ -119,12 +127,10 @@ func (s *stages) add(ctx context.Context, to *actors, name string) error {
 		}), reader.Close)
 	case config.StageEngagement:
 		return s.worker(to, name, engagement.Stage(engagement.Config{
-			Serde: s.serde, Rules: trigger.NewLive(s.rules), Generation: g, Horizon: s.cfg.Processor.MessageHorizon, Retention: s.cfg.Processor.WindowRetention,
+			Serde: s.serde, Rules: s.rules, Generation: g, Horizon: s.cfg.Processor.MessageHorizon, Retention: s.cfg.Processor.WindowRetention,
 		}), nil)
 	case config.StageCampaign:
-		return s.worker(to, name, campaign.Stage(campaign.Config{
-			Serde: s.serde, Rules: trigger.NewLive(s.rules), Generation: g, Retention: s.cfg.Processor.WindowRetention,
-		}), nil)
+		return s.worker(to, name, campaign.Stage(campaign.Config{Serde: s.serde, Rules: s.rules, Generation: g, Retention: s.cfg.Processor.WindowRetention}), nil)
 	case config.StageDelivery:
 		return s.delivery(ctx, to)
 	}

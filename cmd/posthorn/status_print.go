@@ -33,6 +33,9 @@ func (r *statusReport) print(w io.Writer, now time.Time, tasks bool) {
 			p.printTasks(w, now)
 		}
 		p.printSink(w)
+		if p.Rules != nil && p.Rules.Problem != "" {
+			fmt.Fprintf(w, "rules: the files have errors, %d rules of %s stay in force: %s\n", p.Rules.Rules, p.Rules.Since.UTC().Format(time.DateTime), p.Rules.Problem)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/posthorn/posthorn/internal/controls"
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -54,6 +55,15 @@ type Config struct {
 	Rebuilt time.Time
 	// MaxAge returns the max_age of a rule; nil: no limit but the ledger's.
 	MaxAge func(rule string) time.Duration
+	// Limit returns how many triggers of a rule may come in within an hour, by
+	// worker, before the rule is paused; nil, or 0 or less: no limit.
+	Limit func(rule string) int
+	// DisableAfter is how long an endpoint may only fail until it is disabled;
+	// 0: DefaultDisableAfter, negative: never.
+	DisableAfter time.Duration
+	// Controls returns what people ask of calls, complete as of the start; nil:
+	// nothing. Wake should be called when it changes.
+	Controls func() *controls.Snapshot
 	// Confirm, where set, is asked before a task begins, after its partition was
 	// assigned, and says why it must not: two generations would share its state.
 	Confirm func() error
@@ -80,10 +90,13 @@ func DefaultRetry() []time.Duration {
 type Delivery struct {
 	cfg     Config
 	lanes   map[string]*lane
+	tallies tallies
 	metrics *metrics
 
 	ctx      context.Context // of the calls
 	cancel   context.CancelFunc
+	going    context.Context // of calls that wait: ends when no more are begun
+	stop     context.CancelFunc
 	calls    sync.WaitGroup
 	mu       sync.Mutex // guards draining against calls.Add
 	draining atomic.Bool
@@ -108,6 +121,15 @@ func New(cfg Config) (*Delivery, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 15 * time.Second
 	}
+	if cfg.DisableAfter == 0 {
+		cfg.DisableAfter = DefaultDisableAfter
+	}
+	if cfg.Limit == nil {
+		cfg.Limit = func(string) int { return 0 }
+	}
+	if cfg.Controls == nil {
+		cfg.Controls = func() *controls.Snapshot { return nil }
+	}
 	if cfg.Wake == nil {
 		cfg.Wake = func() {}
 	}
@@ -120,8 +142,10 @@ func New(cfg Config) (*Delivery, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	d := &Delivery{cfg: cfg, lanes: map[string]*lane{}, metrics: newMetrics(cfg.Registerer)}
+	d := &Delivery{cfg: cfg, lanes: map[string]*lane{}, tallies: tallies{by: map[string]map[*generation]tally{}, off: map[string]*order{}, limit: cfg.Limit}}
+	d.metrics = newMetrics(cfg.Registerer, d)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.going, d.stop = context.WithCancel(d.ctx)
 	d.generations.current = map[int32]*generation{}
 	var errs []error
 	for i := range cfg.Endpoints {
@@ -186,6 +210,7 @@ func (d *Delivery) stopCalls() {
 	d.mu.Lock()
 	d.draining.Store(true)
 	d.mu.Unlock()
+	d.stop()
 }
 
 // Close ends all calls and waits for them. What was under way is still pending

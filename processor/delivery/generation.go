@@ -18,6 +18,7 @@ const lease = 10 * time.Second
 type generation struct {
 	ended    atomic.Bool
 	lastTick atomic.Pointer[time.Time]
+	backlog  atomic.Pointer[map[string]backlog] // as of the last tick, by endpoint
 
 	mu      sync.Mutex
 	results []result

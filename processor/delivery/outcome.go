@@ -3,8 +3,6 @@ package delivery
 import (
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -13,35 +11,43 @@ import (
 // on, or deleted and the trigger done.
 func (t *task) finish(ctx stream.Context, now time.Time, r *result) {
 	c := r.call
-	key := append([]byte(nil), c.trigger.TriggerID[:]...)
-	store := ctx.Store(StorePending)
-	switch r.verdict {
-	case notMade:
-		t.index.add(c.trigger.Endpoint, dueCall{due: now, id: c.trigger.TriggerID})
+	if r.verdict == notMade {
+		t.requeue(c)
 		return
+	}
+	t.observed(ctx, r)
+	switch r.verdict {
 	case succeeded:
 		t.record(ctx, r, schemas.DeliveryStatusSucceeded, time.Time{})
 	case retry:
-		wait, again := t.d.cfg.delay(c.attempts+1, r.retryAfter)
-		if !again {
-			t.record(ctx, r, schemas.DeliveryStatusFailed, time.Time{})
-			break
+		if wait, again := t.d.cfg.delay(c.attempts+1, r.retryAfter); again {
+			t.again(ctx, r, now.Add(wait).Truncate(time.Microsecond))
+			return
 		}
-		p := pending{attempts: c.attempts + 1, due: now.Add(wait).Truncate(time.Microsecond), trigger: c.value}
-		store.Put(key, p.append(nil))
-		t.open(ctx)
-		t.later = append(t.later, laterCall{c.trigger.Endpoint, dueCall{due: p.due, id: c.trigger.TriggerID}})
-		t.record(ctx, r, schemas.DeliveryStatusRetrying, p.due)
-		return
+		t.record(ctx, r, schemas.DeliveryStatusFailed, time.Time{})
 	case gone:
 		r.err = goneError
-		t.disable(c.trigger.Endpoint)
 		t.record(ctx, r, schemas.DeliveryStatusFailed, time.Time{})
 	case refused:
 		t.record(ctx, r, schemas.DeliveryStatusFailed, time.Time{})
 	}
-	store.Delete(key)
-	t.setDone(ctx, &c.trigger)
+	delete(t.out, c.trigger.TriggerID)
+	t.end(ctx, c)
+}
+
+// again has a call made once more at a later time.
+func (t *task) again(ctx stream.Context, r *result, due time.Time) {
+	t.record(ctx, r, schemas.DeliveryStatusRetrying, due)
+	c := *r.call
+	c.attempts, c.due, c.probe = c.attempts+1, due, false
+	t.put(ctx, &c)
+	t.schedule(ctx, &c)
+}
+
+// requeue takes back a call that was not made.
+func (t *task) requeue(c *call) {
+	delete(t.out, c.trigger.TriggerID)
+	t.index.of(c.trigger.Endpoint, c.trigger.Rule).add(dueCall{micros(c.due), c.trigger.TriggerID})
 }
 
 // open makes sure that committed is called after the commit. What is staged
@@ -55,44 +61,23 @@ func (t *task) open(ctx stream.Context) {
 // committed hands over what was waiting for the commit: before it, no call may
 // be made for a pending record, since an abort would forget it.
 func (t *task) committed() {
+	now := t.d.cfg.Now()
 	for _, c := range t.staged {
-		if l := t.d.lanes[c.trigger.Endpoint]; !l.offer(c) {
-			t.index.add(l.name, dueCall{due: t.d.cfg.Now(), id: c.trigger.TriggerID})
+		// One that finds no room stays pending, behind those that wait already.
+		if l := t.d.lanes[c.trigger.Endpoint]; t.waiting(c) || !l.offer(c, now) {
+			t.requeue(c)
 		}
 	}
 	for _, c := range t.later {
-		t.index.add(c.endpoint, c.dueCall)
+		delete(t.out, c.id)
+		t.index.of(c.endpoint, c.rule).add(c.dueCall)
 	}
 	clear(t.staged)
 	t.staged, t.later = t.staged[:0], t.later[:0]
 }
 
-// record produces the Delivery of an attempt.
-func (t *task) record(ctx stream.Context, r *result, status schemas.DeliveryStatus, next time.Time) {
-	tr := &r.call.trigger
-	d := schemas.Delivery{
-		TriggerID: tr.TriggerID, Tenant: tr.Tenant, Rule: tr.Rule, Endpoint: tr.Endpoint,
-		Attempt: r.call.attempts + 1, AttemptedAt: schemas.FromTime(r.at), DurationMS: r.took.Milliseconds(),
-		Status: status, StatusCode: int32(r.status), Error: r.err, Response: r.response,
-	}
-	if l := t.d.lanes[tr.Endpoint]; l != nil {
-		d.URL = l.publicURL
-	}
-	if !next.IsZero() {
-		d.NextAttemptAt = schemas.FromTime(next)
-	}
-	ctx.Produce(&kgo.Record{
-		Topic: schemas.TopicDeliveries, Key: append([]byte(nil), tr.TriggerID[:]...),
-		Value: t.d.cfg.Serde.Append(nil, schemas.TopicDeliveries, &d),
-	})
-}
-
-// disable stops all calls to an endpoint until the process is restarted.
-func (t *task) disable(name string) {
-	l := t.d.lanes[name]
-	if l != nil && !l.gone.Swap(true) {
-		t.d.metrics.disabled.WithLabelValues(name).Set(1)
-		t.d.cfg.Logger.Warn("endpoint answered 410 Gone: disabled until the restart; remove it from the rules or give it a new URL",
-			"endpoint", name, "url", l.publicURL)
-	}
+// waiting tells whether calls of the same rule to the same endpoint have their
+// turn before this one.
+func (t *task) waiting(c *call) bool {
+	return t.index.of(c.trigger.Endpoint, c.trigger.Rule).due(micros(c.due))
 }

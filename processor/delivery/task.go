@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"container/heap"
 	"fmt"
 	"time"
 
@@ -11,30 +10,37 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// goneError is the error of deliveries to an endpoint that answered 410.
+// goneError is the error of the delivery that was answered 410.
 const goneError = "gone"
 
 // task is the stage's work on one partition.
 type task struct {
-	d     *Delivery
-	gen   *generation
-	index index // nil until loaded
+	d       *Delivery
+	gen     *generation
+	index   index // nil until loaded
+	filling filling
+	spans   map[string]span  // endpoints that fail, by name
+	tallies map[string]tally // by rule
 
 	swept     []byte // where the sweep of the ledger is
 	nextSweep time.Time
 
+	// out holds the calls that must not be handed to the dispatcher: it has
+	// them, or they are part of the open transaction, which may come to nothing.
+	out map[schemas.ID]struct{}
+
 	// of the open transaction
-	staged []*call     // to be handed to the dispatcher after the commit
-	later  []laterCall // to be indexed after the commit
+	staged []*call // to be handed to the dispatcher after the commit
+	later  []later // to be indexed after the commit
 }
 
-type laterCall struct {
-	endpoint string
+type later struct {
+	endpoint, rule string
 	dueCall
 }
 
 func newTask(d *Delivery, gen *generation) *task {
-	return &task{d: d, gen: gen}
+	return &task{d: d, gen: gen, spans: map[string]span{}, tallies: map[string]tally{}, out: map[schemas.ID]struct{}{}}
 }
 
 // Process makes a fired trigger a pending call.
@@ -50,32 +56,69 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	if tr.Status != schemas.TriggerStatusFired || tr.Endpoint == "" {
 		return nil
 	}
-	store := ctx.Store(StorePending)
-	if v, err := store.Get(tr.TriggerID[:]); err != nil || v != nil {
+	if v, err := ctx.Store(StorePending).Get(tr.TriggerID[:]); err != nil || v != nil {
 		return err // where there is a value: it is pending already
 	}
 	if done, err := t.done(ctx, tr); err != nil || done || t.outdated(rec, tr) {
 		return err
 	}
 	now := t.d.cfg.Now()
-	l := t.d.lanes[tr.Endpoint]
-	switch {
-	case l == nil:
-		t.record(ctx, &result{call: c, at: now, err: fmt.Sprintf("no endpoint %q is configured", tr.Endpoint)}, schemas.DeliveryStatusFailed, time.Time{})
-		t.setDone(ctx, tr)
-		return nil
-	case l.gone.Load():
-		t.record(ctx, &result{call: c, at: now, err: goneError}, schemas.DeliveryStatusFailed, time.Time{})
+	if why := t.refusal(tr.Endpoint); why != "" {
+		t.record(ctx, &result{call: c, at: now, err: why}, schemas.DeliveryStatusFailed, time.Time{})
 		t.setDone(ctx, tr)
 		return nil
 	}
-	p := pending{due: now, trigger: rec.Value}
-	v := p.append(make([]byte, 0, len(rec.Value)+16))
-	c.value = v[len(v)-len(rec.Value):]
-	store.Put(append([]byte(nil), tr.TriggerID[:]...), v)
-	t.open(ctx)
-	t.staged = append(t.staged, c)
+	t.count(ctx, tr.Rule, now)
+	due := now
+	if !tr.NotBefore.IsZero() && tr.NotBefore.Time().After(now) {
+		due = tr.NotBefore.Time() // the rule's active hours
+	}
+	c.due, c.since, c.value = due.Truncate(time.Microsecond), now, rec.Value
+	t.pend(ctx, c)
 	return nil
+}
+
+// pend makes a call pending that is not yet, and has it made when it is due.
+func (t *task) pend(ctx stream.Context, c *call) {
+	t.index.of(c.trigger.Endpoint, c.trigger.Rule).pending++
+	t.put(ctx, c)
+	t.schedule(ctx, c)
+}
+
+// put writes the pending record of a call, and lets go of the record of the
+// topic that its trigger was read from.
+func (t *task) put(ctx stream.Context, c *call) {
+	p := pending{
+		attempts: c.attempts, before: c.before, asked: c.asked, due: c.due, since: c.since,
+		endpoint: c.trigger.Endpoint, rule: c.trigger.Rule, trigger: c.value,
+	}
+	v := p.append(make([]byte, 0, len(c.value)+64))
+	c.value = v[len(v)-len(c.value):]
+	ctx.Store(StorePending).Put(append([]byte(nil), c.trigger.TriggerID[:]...), v)
+}
+
+// refusal tells why no call to an endpoint will be made; empty: one may be.
+func (t *task) refusal(endpoint string) string {
+	l := t.d.lanes[endpoint]
+	switch {
+	case l == nil:
+		return fmt.Sprintf("no endpoint %q is configured", endpoint)
+	case l.disabled():
+		return disabledError
+	}
+	return ""
+}
+
+// schedule has a call made whose pending record the open transaction has
+// written: after the commit, and when it is due.
+func (t *task) schedule(ctx stream.Context, c *call) {
+	t.open(ctx)
+	t.out[c.trigger.TriggerID] = struct{}{}
+	if c.due.After(t.d.cfg.Now()) || t.refusal(c.trigger.Endpoint) != "" || t.d.paused(c.trigger.Rule) {
+		t.later = append(t.later, later{c.trigger.Endpoint, c.trigger.Rule, dueCall{micros(c.due), c.trigger.TriggerID}})
+		return
+	}
+	t.staged = append(t.staged, c)
 }
 
 // Timer is never called: the stage sets no timers.
@@ -93,75 +136,18 @@ func (t *task) Tick(ctx stream.Context, now time.Time) error {
 	for _, r := range t.gen.take() {
 		t.finish(ctx, now, &r)
 	}
-	for name, due := range t.index {
-		if err := t.start(ctx, now, t.d.lanes[name], due); err != nil {
+	if err := t.applyControls(ctx, now); err != nil {
+		return err
+	}
+	t.heal(ctx)
+	if err := t.refill(ctx, now); err != nil {
+		return err
+	}
+	for name, rules := range t.index {
+		if err := t.start(ctx, now, name, rules); err != nil {
 			return err
 		}
 	}
+	t.report(now)
 	return t.sweep(ctx, now)
-}
-
-// load builds the index from the store: a new task calls again whatever is
-// pending and due. It runs before the task's first write, so it sees only what
-// is committed.
-func (t *task) load(ctx stream.Context) error {
-	if t.index != nil {
-		return nil
-	}
-	x := index{}
-	var failed error
-	err := ctx.Store(StorePending).Scan(nil, nil, func(key, value []byte) bool {
-		p, err := parsePending(value)
-		var tr schemas.Trigger
-		if err == nil {
-			err = t.d.cfg.Serde.Decode(p.trigger, &tr)
-		}
-		if err != nil {
-			failed = fmt.Errorf("reading pending call %x: %w", key, err)
-			return false
-		}
-		x.add(tr.Endpoint, dueCall{due: p.due, id: tr.TriggerID})
-		return true
-	})
-	if err == nil {
-		err = failed
-	}
-	if err == nil {
-		t.index = x
-	}
-	return err
-}
-
-// start hands the calls of one endpoint that are due to the dispatcher, as far
-// as it has room.
-func (t *task) start(ctx stream.Context, now time.Time, l *lane, due *dueHeap) error {
-	for due.Len() > 0 && !(*due)[0].due.After(now) {
-		id := (*due)[0].id
-		v, err := ctx.Store(StorePending).Get(id[:])
-		if err != nil {
-			return fmt.Errorf("reading pending call %s: %w", id, err)
-		}
-		if v == nil {
-			heap.Pop(due)
-			continue
-		}
-		p, err := parsePending(v)
-		if err != nil {
-			return fmt.Errorf("reading pending call %s: %w", id, err)
-		}
-		c := &call{gen: t.gen, attempts: p.attempts, value: append([]byte(nil), p.trigger...)}
-		if err := t.d.cfg.Serde.Decode(c.value, &c.trigger); err != nil {
-			return fmt.Errorf("reading pending call %s: %w", id, err)
-		}
-		if l == nil {
-			// The endpoint was removed from the configuration since.
-			t.record(ctx, &result{call: c, at: now, err: fmt.Sprintf("no endpoint %q is configured", c.trigger.Endpoint)}, schemas.DeliveryStatusFailed, time.Time{})
-			ctx.Store(StorePending).Delete(append([]byte(nil), id[:]...))
-			t.setDone(ctx, &c.trigger)
-		} else if !l.offer(c) {
-			return nil
-		}
-		heap.Pop(due)
-	}
-	return nil
 }

@@ -37,11 +37,11 @@ func (c driverContext) SetTimer(key []byte, due time.Time) {
 		panic(fmt.Sprintf("streamtest: stage %s sets a timer but declares no store to keep it beside", c.d.stage.Name))
 	}
 	c.d.touched = true
-	c.d.timers.open[string(key)] = max(1, due.UnixMicro())
+	c.d.timers.set(string(key), max(1, due.UnixMicro()))
 }
 
 func (c driverContext) GetTimer(key []byte) (time.Time, error) {
-	if due := c.d.timers.get(string(key)); due != 0 {
+	if due := c.d.timers.due[string(key)]; due != 0 {
 		return time.UnixMicro(due).UTC(), nil
 	}
 	return time.Time{}, nil
@@ -52,7 +52,7 @@ func (c driverContext) DeleteTimer(key []byte) {
 		return
 	}
 	c.d.touched = true
-	c.d.timers.open[string(key)] = 0
+	c.d.timers.set(string(key), 0)
 }
 
 func (c driverContext) Late(events int) { c.d.openLate += events }

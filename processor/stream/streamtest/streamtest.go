@@ -1,7 +1,8 @@
 // Package streamtest runs one task of a [stream.Stage] in memory and
 // deterministically: records in, arrival time advanced by hand, records out,
 // state and timers readable. Nothing runs beside the caller and no clock is
-// read, so that a test needs neither Kafka nor patience.
+// read, so that a test needs neither Kafka nor patience, and neither does a rule
+// that is tried on what has been (internal/rehearsal).
 //
 // The driver does what the engine does, in the same order: reads see the open
 // transaction, timers fire at its end in order of time and key, Flush comes
@@ -185,7 +186,7 @@ func (d *Driver) Abort() error {
 	for _, s := range d.stores {
 		clear(s.open)
 	}
-	clear(d.timers.open)
+	d.timers.abort()
 	d.forget()
 	d.clock = d.committed
 	task, err := d.stage.NewTask(d.partition)
