@@ -91,6 +91,7 @@ type Delivery struct {
 	cfg     Config
 	lanes   map[string]*lane
 	tallies tallies
+	beat    atomic.Int64 // rounds of ticks
 	metrics *metrics
 
 	ctx      context.Context // of the calls

@@ -79,15 +79,40 @@ func newBench(t *testing.T, change func(*Config), endpoints ...Endpoint) *bench 
 	if change != nil {
 		change(&cfg)
 	}
+	b.make(cfg)
+	stage := b.d.Stage()
+	stage.NewTask = func(p int32) (stream.Task, error) { return b.d.Stage().NewTask(p) }
 	var err error
-	if b.d, err = New(cfg); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.d.Close)
-	if b.Driver, err = streamtest.New(b.d.Stage(), 3); err != nil {
+	if b.Driver, err = streamtest.New(stage, 3); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func (b *bench) make(cfg Config) {
+	b.t.Helper()
+	var err error
+	if b.d, err = New(cfg); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(b.d.Close)
+}
+
+// reborn goes on as another process does that takes the partition over.
+func (b *bench) reborn(endpoints ...Endpoint) {
+	b.t.Helper()
+	cfg := b.d.cfg
+	b.d.Close()
+	for len(b.wake) > 0 {
+		<-b.wake
+	}
+	if endpoints != nil {
+		cfg.Endpoints = endpoints
+	}
+	b.make(cfg)
+	if err := b.Restart(); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func trigger(n int, endpoint string) *schemas.Trigger {

@@ -16,6 +16,8 @@ const lease = 10 * time.Second
 // that has ended left under way is pending in the store, and its successor
 // calls again.
 type generation struct {
+	d        *Delivery
+	beat     atomic.Int64 // the round of ticks that it was last part of
 	ended    atomic.Bool
 	lastTick atomic.Pointer[time.Time]
 	backlog  atomic.Pointer[map[string]backlog] // as of the last tick, by endpoint
@@ -27,8 +29,10 @@ type generation struct {
 // newGeneration ends the partition's generation, if there is one here, and
 // begins the next.
 func (d *Delivery) newGeneration(partition int32) *generation {
-	g := &generation{}
-	g.ticked()
+	g := &generation{d: d}
+	now := time.Now()
+	g.lastTick.Store(&now)
+	g.beat.Store(d.beat.Load())
 	d.generations.Lock()
 	defer d.generations.Unlock()
 	if old := d.generations.current[partition]; old != nil {
@@ -38,13 +42,26 @@ func (d *Delivery) newGeneration(partition int32) *generation {
 	return g
 }
 
+// ticked notes that the task is alive. All tasks of a worker tick in turn, so
+// the second tick of one begins a new round.
 func (g *generation) ticked() {
 	now := time.Now()
 	g.lastTick.Store(&now)
+	if g.beat.Load() == g.d.beat.Load() {
+		g.d.beat.Add(1)
+	}
+	g.beat.Store(g.d.beat.Load())
 }
 
-// stale tells that calls of the generation should not be started any more.
+// stale tells that calls of the generation should not be started any more: it
+// was left out of a round, or gone. Partitions that went to another worker are
+// known by that at once, where some have stayed.
 func (g *generation) stale() bool {
+	return g.gone() || g.d.beat.Load()-g.beat.Load() > 1
+}
+
+// gone tells that the generation has ended, as far as can be known.
+func (g *generation) gone() bool {
 	return g.ended.Load() || time.Since(*g.lastTick.Load()) > lease
 }
 
