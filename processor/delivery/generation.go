@@ -17,9 +17,8 @@ const lease = 10 * time.Second
 // makes no call again. What ended with its process is pending in the store, and
 // whoever has the partition next calls again.
 type generation struct {
-	d        *Delivery
-	beat     atomic.Int64 // the round of ticks that it was last part of
 	ended    atomic.Bool
+	lost     atomic.Bool // its partition is another worker's
 	lastTick atomic.Pointer[time.Time]
 	backlog  atomic.Pointer[map[string]backlog] // as of the last tick, by endpoint
 
@@ -33,10 +32,8 @@ type generation struct {
 // newGeneration ends the partition's generation, if there is one here, and
 // begins the next.
 func (d *Delivery) newGeneration(partition int32) *generation {
-	g := &generation{d: d}
-	now := time.Now()
-	g.lastTick.Store(&now)
-	g.beat.Store(d.beat.Load())
+	g := &generation{}
+	g.ticked()
 	d.generations.Lock()
 	defer d.generations.Unlock()
 	if old := d.generations.current[partition]; old != nil {
@@ -77,27 +74,27 @@ func (g *generation) fly(c *call) {
 	g.flying[c] = struct{}{}
 }
 
-// ticked notes that the task is alive. All tasks of a worker tick in turn, so
-// the second tick of one begins a new round.
+// lose stops the calls of partitions that are another worker's now: it makes
+// them.
+func (d *Delivery) lose(partitions []int32) {
+	d.generations.Lock()
+	defer d.generations.Unlock()
+	for _, p := range partitions {
+		if g := d.generations.current[p]; g != nil {
+			g.lost.Store(true)
+		}
+	}
+}
+
 func (g *generation) ticked() {
 	now := time.Now()
 	g.lastTick.Store(&now)
-	if g.beat.Load() == g.d.beat.Load() {
-		g.d.beat.Add(1)
-	}
-	g.beat.Store(g.d.beat.Load())
 }
 
-// stale tells that calls of the generation should not be started any more: it
-// was left out of a round, or gone. Partitions that went to another worker are
-// known by that at once, where some have stayed.
+// stale tells that the generation has ended, as far as can be known: its calls
+// should not be started any more.
 func (g *generation) stale() bool {
-	return g.gone() || g.d.beat.Load()-g.beat.Load() > 1
-}
-
-// gone tells that the generation has ended, as far as can be known.
-func (g *generation) gone() bool {
-	return g.ended.Load() || time.Since(*g.lastTick.Load()) > lease
+	return g.ended.Load() || g.lost.Load() || time.Since(*g.lastTick.Load()) > lease
 }
 
 // hand gives a result to the task's next tick.
