@@ -207,16 +207,6 @@ func values(secrets []namedSecret) (list []string, err error) {
 	return list, nil
 }
 
-// Endpoint is where callbacks go.
-type Endpoint struct {
-	Name string `yaml:"name"`
-	URL  string `yaml:"url"`
-	// Secret signs them as of Standard Webhooks: whsec_ and base64.
-	Secret Secret `yaml:"secret"`
-	// AllowPrivate permits loopback and private addresses.
-	AllowPrivate bool `yaml:"allow_private"`
-}
-
 // Stage names in the order of the data's way.
 const (
 	StageNormalize  = "normalize"

@@ -1,5 +1,6 @@
 // Package mailjetapi sets event callbacks, the URLs that Mailjet posts events to,
-// through its REST API.
+// through its REST API, and knows the requests by which mails are sent and contacts
+// of lists managed.
 //
 // https://dev.mailjet.com/email/reference/webhook/
 package mailjetapi
@@ -54,9 +55,8 @@ func New(cfg Config) (*Client, error) {
 	if cfg.BaseURL == "" {
 		cfg.BaseURL = BaseURL
 	}
-	u, err := url.Parse(cfg.BaseURL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && !loopback(u) {
-		return nil, fmt.Errorf("asking Mailjet's API: %q is no address with https, without which the keys can be read on the way", cfg.BaseURL)
+	if err := CheckBaseURL(cfg.BaseURL); err != nil {
+		return nil, fmt.Errorf("asking Mailjet's API: %w", err)
 	}
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
 	if cfg.Patience == 0 {
@@ -73,6 +73,15 @@ func New(cfg Config) (*Client, error) {
 		}
 	}
 	return &Client{cfg}, nil
+}
+
+// CheckBaseURL tells whether keys may be sent to an address.
+func CheckBaseURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !loopback(u) {
+		return fmt.Errorf("%q is no address with https, without which the keys can be read on the way", text)
+	}
+	return nil
 }
 
 func loopback(u *url.URL) bool {
@@ -94,6 +103,9 @@ func (e *APIError) Error() string {
 	if e.Status == http.StatusUnauthorized {
 		text += " (are these the API keys of the account, public and private?)"
 	}
+	if e.Status == http.StatusForbidden {
+		text += " (may the API key do this, and is the account active?)"
+	}
 	return text
 }
 
@@ -101,7 +113,7 @@ func (e *APIError) Error() string {
 func transient(err error) bool {
 	var answer *APIError
 	if errors.As(err, &answer) {
-		return answer.Status == http.StatusTooManyRequests || answer.Status >= 500
+		return answer.Transient()
 	}
 	var network *url.Error
 	return errors.As(err, &network)

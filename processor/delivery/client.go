@@ -5,13 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -58,7 +57,9 @@ type result struct {
 	verdict    verdict
 	at         time.Time
 	took       time.Duration
+	request    *request // nil: there was none
 	status     int
+	header     http.Header // of the response
 	err        string
 	response   string
 	retryAfter time.Duration
@@ -72,40 +73,43 @@ func (l *lane) attempt(ctx context.Context, c *call) (r result) {
 	began := time.Now()
 	defer func() { r.took = time.Since(began) }()
 
-	id := c.trigger.TriggerID.String()
-	body := payload(&c.trigger)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, bytes.NewReader(body))
+	out, err := l.action.request(&c.trigger, r.at)
+	if err != nil {
+		r.verdict, r.err = refused, clean(err.Error())
+		return r
+	}
+	if out.header.Get("User-Agent") == "" {
+		out.header.Set("User-Agent", "posthorn/"+l.d.cfg.Version)
+	}
+	r.request = out
+	req, err := http.NewRequestWithContext(ctx, out.method, out.url, bytes.NewReader(out.body))
 	if err != nil {
 		r.verdict, r.err = refused, "making the request failed"
 		return r
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "posthorn/"+l.d.cfg.Version)
-	req.Header.Set("webhook-id", id)
-	req.Header.Set("webhook-timestamp", strconv.FormatInt(r.at.Unix(), 10))
-	req.Header.Set("webhook-signature", sign(l.secrets, id, r.at, body))
+	req.Header = out.header
 	resp, err := l.client.Do(req)
 	if err != nil {
 		r.verdict, r.err = retry, describe(err)
 		return r
 	}
 	defer resp.Body.Close()
-	// The status decides; a body that breaks off changes nothing.
-	kept, _ := io.ReadAll(io.LimitReader(resp.Body, keptResponse))
+	l.answered(&r, resp)
+	return r
+}
+
+// answered notes an answer. A body that breaks off changes nothing, unless the
+// action wants to know what is in it.
+func (l *lane) answered(r *result, resp *http.Response) {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, l.action.answerBytes()))
 	_, _ = io.CopyN(io.Discard, resp.Body, readResponse)
-	r.status, r.response = resp.StatusCode, strings.ToValidUTF8(string(kept), "\uFFFD")
-	r.verdict = judge(resp.StatusCode)
-	switch {
-	case r.verdict == succeeded:
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		r.err = fmt.Sprintf("%s: redirects are not followed; configure the final URL", resp.Status)
-	default:
-		r.err = resp.Status
-	}
+	r.status, r.header = resp.StatusCode, resp.Header
+	r.response = strings.ToValidUTF8(string(body[:min(len(body), keptResponse)]), "\uFFFD")
+	r.verdict, r.err = l.action.judge(resp, body)
+	r.err = clean(r.err)
 	if r.verdict == retry {
 		r.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), r.at)
 	}
-	return r
 }
 
 // judge tells what a status means: 2xx is success, 410 the end of the endpoint,
@@ -135,6 +139,20 @@ func describe(err error) string {
 	if errors.As(err, &op) && op.Unwrap() != nil {
 		err = op.Unwrap() // *url.Error names method and URL
 	}
-	s := strings.ToValidUTF8(err.Error(), "\uFFFD")
-	return s[:min(len(s), 500)]
+	return clean(err.Error())
+}
+
+// clean makes an error fit for a record.
+func clean(s string) string { return cut(s, 500) }
+
+// cut cuts a text to n bytes, at a rune.
+func cut(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }

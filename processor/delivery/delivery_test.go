@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -699,27 +698,5 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	}
 	if len(got) != 1 || b.pending() != 1 || s.calls() != 1 {
 		t.Errorf("%d deliveries, %d pending, %d calls", len(got), b.pending(), s.calls())
-	}
-}
-
-func TestPayload(t *testing.T) {
-	tr := trigger(1, "shop")
-	got := string(payload(tr))
-	want := `{"type":"trigger.fired","timestamp":"2026-11-23T10:00:01Z","data":{"id":"` + tr.TriggerID.String() +
-		`","tenant":"default","rule":"discount","rule_version":"","kind":"within","account":"","recipient":"anna@gmail.example","recipient_id":"` + tr.RecipientID.String() +
-		`","campaign":"7272","message":"104427216766056450","anchor_at":"2026-11-23T09:00:01Z","occurred_at":"2026-11-23T10:00:01Z","arrived_at":"2026-11-23T10:00:01Z","evidence":[{"event_id":"` +
-		tr.Evidence[0].EventID.String() + `","type":"opened","occurred_at":"2026-11-23T10:00:01Z","machine":"human"}]}}`
-	if got != want {
-		t.Errorf("\n got %s\nwant %s", got, want)
-	}
-	long := strings.Repeat("\x01\"é<", 10_000)
-	tr.Recipient, tr.CustomID, tr.CampaignName, tr.CampaignID, tr.MessageID, tr.Rule, tr.Tenant, tr.Account = long, long, long, long, long, long, long, long
-	for range 5000 {
-		tr.Evidence = append(tr.Evidence, schemas.Evidence{Type: long, Machine: long})
-	}
-	var p Payload
-	b := payload(tr)
-	if err := json.Unmarshal(b, &p); err != nil || len(b) >= maxPayload || p.Data.EvidenceOmitted == 0 {
-		t.Errorf("%d bytes, %d omitted, %v", len(b), p.Data.EvidenceOmitted, err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/posthorn/posthorn/processor/delivery/body"
 )
 
 // DefaultConcurrency is the number of calls to one endpoint at a time.
@@ -26,14 +28,23 @@ type Endpoint struct {
 	Concurrency int
 	// Rate bounds the calls a second of one worker; 0: no bound.
 	Rate float64
+
+	// Action is what calls do: one of Actions, empty: ActionCallback, which alone
+	// has URL, Secrets, Headers and Template.
+	Action string
+	// Headers are sent with callbacks. Their values are never told.
+	Headers map[string]string
+	// Template makes the body of callbacks; nil: body.Default.
+	Template *body.Template
+	// Mailjet is of the other actions.
+	Mailjet *Mailjet
 }
 
 // endpoint is a checked Endpoint.
 type endpoint struct {
 	name        string
-	url         string
+	action      action
 	publicURL   string // without userinfo and query
-	secrets     []secret
 	concurrency int
 	rate        float64
 	client      *http.Client
@@ -53,34 +64,7 @@ func (e Endpoint) prepare() (*endpoint, error) {
 	if e.Name == "" {
 		wrong("name", "missing; rules refer to an endpoint by its name")
 	}
-	u, err := url.Parse(e.URL)
-	switch {
-	case e.URL == "":
-		wrong("url", "missing; give the https URL to call")
-	case err != nil:
-		// The error of url.Parse would repeat a password in the URL.
-		wrong("url", "is not a URL; give one like https://shop.example.com/hooks/posthorn")
-	case u.Scheme != "https" && u.Scheme != "http":
-		wrong("url", "scheme %q; give an https URL", u.Scheme)
-	case u.Hostname() == "":
-		wrong("url", "has no host; give one like https://shop.example.com/hooks/posthorn")
-	case u.Scheme == "http" && !e.AllowPrivate:
-		wrong("url", "http would send recipients' data in the clear; use https, or set allow_private for an endpoint in your own network")
-	case u.Fragment != "":
-		wrong("url", "has a fragment (#%s), which is never sent; remove it", u.Fragment)
-	}
-	prepared := &endpoint{name: e.Name, url: e.URL, concurrency: e.Concurrency, rate: e.Rate}
-	if n := len(e.Secrets); n < 1 || n > 2 {
-		wrong("secret", "%d given; give one, or two while you rotate them", n)
-	}
-	for _, s := range e.Secrets {
-		key, err := parseSecret(s)
-		if err != nil {
-			wrong("secret", "%v", err)
-			continue
-		}
-		prepared.secrets = append(prepared.secrets, key)
-	}
+	prepared := &endpoint{name: e.Name, action: e.action(wrong), concurrency: e.Concurrency, rate: e.Rate}
 	if prepared.concurrency == 0 {
 		prepared.concurrency = DefaultConcurrency
 	}
@@ -93,13 +77,17 @@ func (e Endpoint) prepare() (*endpoint, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	prepared.publicURL = withoutSecrets(u)
+	prepared.publicURL = withoutSecrets(prepared.action.address())
 	prepared.client = newClient(e.AllowPrivate, prepared.concurrency+1) // and a probe
 	return prepared, nil
 }
 
-// withoutSecrets returns the URL as it may be logged and stored.
-func withoutSecrets(u *url.URL) string {
+// withoutSecrets returns a URL as it may be logged and stored.
+func withoutSecrets(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "" // checked before
+	}
 	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	return strings.TrimSuffix(clean.String(), "?")
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -134,24 +132,4 @@ func (t *task) committed() {
 // turn before this one.
 func (t *task) waiting(c *call) bool {
 	return t.index.of(c.trigger.Endpoint, c.trigger.Rule).due(micros(c.due))
-}
-
-// record produces the Delivery of an attempt.
-func (t *task) record(ctx stream.Context, r *result, status schemas.DeliveryStatus, next time.Time) {
-	tr := &r.call.trigger
-	d := schemas.Delivery{
-		TriggerID: tr.TriggerID, Tenant: tr.Tenant, Rule: tr.Rule, Endpoint: tr.Endpoint,
-		Attempt: r.call.attempts + 1, AttemptedAt: schemas.FromTime(r.at), DurationMS: r.took.Milliseconds(),
-		Status: status, StatusCode: int32(r.status), Error: r.err, Response: r.response,
-	}
-	if l := t.d.lanes[tr.Endpoint]; l != nil {
-		d.URL = l.publicURL
-	}
-	if !next.IsZero() {
-		d.NextAttemptAt = schemas.FromTime(next)
-	}
-	ctx.Produce(&kgo.Record{
-		Topic: schemas.TopicDeliveries, Key: append([]byte(nil), tr.TriggerID[:]...),
-		Value: t.d.cfg.Serde.Append(nil, schemas.TopicDeliveries, &d),
-	})
 }

@@ -166,12 +166,13 @@ func (a *activation) ResolveName(name string) (any, bool) {
 
 func (a *activation) Parent() cel.Activation { return nil }
 
-// holds judges the rule's condition; an error counts as false and is counted.
-func (r *Rule) holds(m *Message, e *Event) bool {
-	if r.condition == nil {
+// judged judges a condition of the rule; nil holds, an error counts as false and
+// is counted.
+func (r *Rule) judged(c *condition, m *Message, e *Event) bool {
+	if c == nil {
 		return true
 	}
-	ok, err := r.condition.holds(m, e)
+	ok, err := c.holds(m, e)
 	if err != nil {
 		r.failures.Add(1)
 	}

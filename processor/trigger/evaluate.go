@@ -1,25 +1,10 @@
 package trigger
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 
 	"github.com/posthorn/posthorn/schemas"
 )
-
-// Firing is a rule that two events of a message satisfy.
-type Firing struct {
-	Rule *Rule
-	// Anchor is A, Evidence is B.
-	Anchor, Evidence *Event
-	Status           schemas.TriggerStatus
-}
-
-// ArrivedAt is when the firing was complete: the later arrival of A and B.
-func (f *Firing) ArrivedAt() schemas.Timestamp {
-	return max(f.Anchor.ArrivedAt, f.Evidence.ArrivedAt)
-}
 
 // Possible tells, cheaply, whether the events have both an A and a B.
 func (r *Rule) Possible(events []Event) bool {
@@ -69,7 +54,7 @@ func (r *Rule) Evaluate(m *Message, events []Event) (Firing, bool) {
 	found := false
 	for _, b := range evidence {
 		f, ok := r.pair(anchors, b)
-		if !ok || found && f.Status == schemas.TriggerStatusExpired || !r.holds(m, b) {
+		if !ok || found && f.Status == schemas.TriggerStatusExpired || !r.Holds(m, b) {
 			continue
 		}
 		if f.Status != schemas.TriggerStatusExpired {
@@ -106,11 +91,12 @@ func (r *Rule) pair(anchors []*Event, b *Event) (Firing, bool) {
 		if after < 0 {
 			break
 		}
-		if after > schemas.Timestamp(r.Within.Microseconds()) || a.ID == b.ID {
+		if after > schemas.Timestamp(r.Duration.Microseconds()) || a.ID == b.ID {
 			continue
 		}
-		f := Firing{Rule: r, Anchor: a, Evidence: b}
-		if f.Status = r.status(&f); f.Status != schemas.TriggerStatusExpired {
+		arrived := max(a.ArrivedAt, b.ArrivedAt)
+		f := Firing{Rule: r, Occurrence: r.Bucket(b.At()), Anchor: a, Evidence: []*Event{a, b}, At: b.At(), ArrivedAt: arrived, NotBefore: r.notBefore(arrived)}
+		if f.Status = r.status(arrived - b.At()); f.Status != schemas.TriggerStatusExpired {
 			return f, true
 		}
 		if !found {
@@ -118,74 +104,4 @@ func (r *Rule) pair(anchors []*Event, b *Event) (Firing, bool) {
 		}
 	}
 	return first, found
-}
-
-func (r *Rule) status(f *Firing) schemas.TriggerStatus {
-	switch {
-	case f.ArrivedAt()-f.Evidence.At() > schemas.Timestamp(r.MaxAge.Microseconds()):
-		return schemas.TriggerStatusExpired
-	case r.Shadow:
-		return schemas.TriggerStatusShadow
-	}
-	return schemas.TriggerStatusFired
-}
-
-// OnceKey is what the rule fires once for, within a tenant; false when the
-// message does not join the rule (yet).
-func (r *Rule) OnceKey(m *Message) (key string, ok bool) {
-	recipient := string(m.RecipientID[:])
-	switch r.OncePer {
-	case OncePerRecipient:
-		return recipient, m.Recipient != ""
-	case OncePerCampaign:
-		return m.CampaignID + "\x00" + recipient, m.Recipient != "" && m.CampaignID != ""
-	}
-	return m.Account + "\x00" + m.MessageID + "\x00" + recipient, true
-}
-
-// bucketOnce is the occurrence bucket of a rule that fires once for ever.
-const bucketOnce = "once"
-
-// ID is the trigger's id: the first 128 bits of SHA-256 over tenant, rule,
-// once-per key and occurrence bucket, each with its length in 4 bytes, big
-// endian, before it.
-func ID(tenant, rule, onceKey string) schemas.ID {
-	var buf [256]byte
-	b := buf[:0]
-	for _, s := range [...]string{tenant, rule, onceKey, bucketOnce} {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
-		b = append(b, s...)
-	}
-	sum := sha256.Sum256(b)
-	return schemas.ID(sum[:16])
-}
-
-// Record returns the record of the firing for a message and the key that
-// OnceKey gave.
-func (f *Firing) Record(m *Message, onceKey string) *schemas.Trigger {
-	return &schemas.Trigger{
-		TriggerID:    ID(m.Tenant, f.Rule.Name, onceKey),
-		Tenant:       m.Tenant,
-		Rule:         f.Rule.Name,
-		RuleVersion:  f.Rule.Version,
-		Kind:         f.Rule.Kind,
-		Status:       f.Status,
-		OncePer:      string(f.Rule.OncePer),
-		Account:      m.Account,
-		RecipientID:  m.RecipientID,
-		Recipient:    m.Recipient,
-		CampaignID:   m.CampaignID,
-		CampaignName: m.CampaignName,
-		MessageID:    m.MessageID,
-		CustomID:     m.CustomID,
-		AnchorAt:     f.Anchor.At(),
-		OccurredAt:   f.Evidence.At(),
-		ArrivedAt:    f.ArrivedAt(),
-		Evidence:     []schemas.Evidence{evidenceOf(f.Anchor), evidenceOf(f.Evidence)},
-		Endpoint:     f.Rule.Call,
-	}
-}
-
-func evidenceOf(e *Event) schemas.Evidence {
-	return schemas.Evidence{EventID: e.ID, Type: e.Type.String(), OccurredAt: e.OccurredAt, Machine: e.Machine.String()}
 }

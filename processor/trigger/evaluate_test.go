@@ -83,8 +83,8 @@ func TestEvaluate(t *testing.T) {
 			if ok != (tt.want != 0) {
 				t.Fatalf("fired %t, want %t", ok, tt.want != 0)
 			}
-			if ok && (f.Evidence.ID[0] != tt.want || f.Anchor.ID[0] != tt.anchor || f.Status != tt.status) {
-				t.Errorf("evidence %d, anchor %d, %s; want %d, %d, %s", f.Evidence.ID[0], f.Anchor.ID[0], f.Status, tt.want, tt.anchor, tt.status)
+			if ok && (f.Evidence[1].ID[0] != tt.want || f.Anchor.ID[0] != tt.anchor || f.Status != tt.status) {
+				t.Errorf("evidence %d, anchor %d, %s; want %d, %d, %s", f.Evidence[1].ID[0], f.Anchor.ID[0], f.Status, tt.want, tt.anchor, tt.status)
 			}
 			if ok && !r.Possible(tt.events) {
 				t.Error("not possible, but fired")
@@ -125,10 +125,10 @@ func TestConditions(t *testing.T) {
 		{`message.account == "main" && message.tenant == "default"`, true, true, 0},
 	} {
 		r := mustRule(t, "within: {event: clicked, of: send, duration: 1h}\nwhen: '"+tt.when+"'")
-		if got := r.holds(full, &e); got != tt.full {
+		if got := r.Holds(full, &e); got != tt.full {
 			t.Errorf("%s: %t with all facts, want %t", tt.when, got, tt.full)
 		}
-		if got := r.holds(bare, &e); got != tt.bare {
+		if got := r.Holds(bare, &e); got != tt.bare {
 			t.Errorf("%s: %t with facts missing, want %t", tt.when, got, tt.bare)
 		}
 		if got := r.Failures(); got != tt.failures {
@@ -144,7 +144,7 @@ func TestConditionCostIsLimited(t *testing.T) {
 	}
 	r := mustRule(t, "within: {event: opened, of: send, duration: 1h}\nwhen: message.tags.all(a, message.tags.all(b, message.tags.all(c, a == b && b == c)))")
 	e := ev(1, schemas.EventTypeOpened, 0)
-	if r.holds(m, &e) || r.Failures() != 1 {
+	if r.Holds(m, &e) || r.Failures() != 1 {
 		t.Errorf("holds, or %d failures; want a failure", r.Failures())
 	}
 }
@@ -169,11 +169,11 @@ func TestOnceKeyAndID(t *testing.T) {
 			t.Errorf("%s: %t %t %t", tt.once, a, b, c)
 		}
 	}
-	if ID("a", "bc", "k") == ID("ab", "c", "k") {
+	if ID("a", "bc", "k", "once") == ID("ab", "c", "k", "once") {
 		t.Error("ids do not tell tenant and rule apart")
 	}
 	// An id is for ever: it is what keeps a call from being made twice.
-	if got, want := ID("default", "discount-24h", "key").String(), "4f516205-ac15-92b1-74a5-ba86a7155753"; got != want {
+	if got, want := ID("default", "discount-24h", "key", "once").String(), "4f516205-ac15-92b1-74a5-ba86a7155753"; got != want {
 		t.Errorf("id %s, want %s", got, want)
 	}
 }

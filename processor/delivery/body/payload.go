@@ -1,4 +1,6 @@
-package delivery
+// Package body makes the bodies of calls: the default one, or one by a template.
+// Both depend on the trigger alone, so that every attempt sends the same bytes.
+package body
 
 import (
 	"bytes"
@@ -13,8 +15,8 @@ import (
 // EventType is the type of the payload.
 const EventType = "trigger.fired"
 
-// maxPayload is the size that Standard Webhooks recommends to stay below.
-const maxPayload = 20_000
+// MaxDefault is the size of a default body that Standard Webhooks recommends to stay below.
+const MaxDefault = 20_000
 
 // Payload is the body of a call. It depends on the trigger alone, so every
 // attempt sends the same bytes.
@@ -42,8 +44,40 @@ type Data struct {
 	OccurredAt   time.Time  `json:"occurred_at"`
 	ArrivedAt    time.Time  `json:"arrived_at"`
 	Evidence     []Evidence `json:"evidence"`
+	// Occurrence tells the firings of one once-per key from each other.
+	Occurrence string `json:"occurrence"`
+	// NotBefore is the begin of the rule's active hours, where it waited for them.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// Window, of rules that count, is what they counted in.
+	Window *Window `json:"window,omitempty"`
+	// State, of rates, is raised or cleared.
+	State string `json:"state,omitempty"`
 	// EvidenceOmitted is the number of events left out to keep the body small.
 	EvidenceOmitted int `json:"evidence_omitted,omitempty"`
+}
+
+// Window is what a rule counted.
+type Window struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"` // exclusive where the rule is of a campaign
+	Hits  int64     `json:"hits"`
+	// Base, of rates, is the number that Hits is a share of, and Ratio that share.
+	Base  int64   `json:"base,omitempty"`
+	Ratio float64 `json:"ratio,omitempty"`
+}
+
+func window(t *schemas.Trigger) *Window {
+	if t.WindowEnd.IsZero() {
+		return nil
+	}
+	return &Window{Start: t.WindowStart.Time(), End: t.WindowEnd.Time(), Hits: t.Hits, Base: t.Base, Ratio: ratio(t)}
+}
+
+func ratio(t *schemas.Trigger) float64 {
+	if t.Base == 0 {
+		return 0
+	}
+	return float64(t.Hits) / float64(t.Base)
 }
 
 // Evidence is an event that made the rule fire.
@@ -54,34 +88,47 @@ type Evidence struct {
 	Machine    string     `json:"machine"`
 }
 
-// payload encodes the body of a call, in less than maxPayload bytes.
-func payload(t *schemas.Trigger) []byte {
+// Default encodes the default body of a call, in less than MaxDefault bytes.
+func Default(t *schemas.Trigger) []byte {
 	p := Payload{Type: EventType, Timestamp: t.OccurredAt.Time(), Data: Data{
 		ID: t.TriggerID, Tenant: short(t.Tenant), Rule: short(t.Rule), RuleVersion: short(t.RuleVersion), Kind: short(t.Kind),
 		Account: short(t.Account), Recipient: short(t.Recipient), RecipientID: t.RecipientID,
 		Campaign: short(t.CampaignID), CampaignName: short(t.CampaignName), Message: short(t.MessageID), CustomID: short(t.CustomID),
 		OccurredAt: t.OccurredAt.Time(), ArrivedAt: t.ArrivedAt.Time(),
+		Occurrence: short(t.Occurrence), Window: window(t), State: trim(t.State, 40),
 	}}
 	if !t.AnchorAt.IsZero() {
 		p.Data.AnchorAt = t.AnchorAt.Time()
 	}
-	// The first and the last events say most.
+	if !t.NotBefore.IsZero() {
+		p.Data.NotBefore = t.NotBefore.Time()
+	}
+	p.Data.Evidence, p.Data.EvidenceOmitted = evidence(t)
+	return encode(&p)
+}
+
+// evidence lists the events; where there are many, the first and the last, which
+// say most.
+func evidence(t *schemas.Trigger) (list []Evidence, omitted int) {
 	const most = 32
+	list = []Evidence{}
 	for i, e := range t.Evidence {
 		if len(t.Evidence) > most && i >= most/2 && i < len(t.Evidence)-most/2 {
-			p.Data.EvidenceOmitted++
+			omitted++
 			continue
 		}
-		p.Data.Evidence = append(p.Data.Evidence, Evidence{EventID: e.EventID, Type: trim(e.Type, 40), OccurredAt: e.OccurredAt.Time(), Machine: trim(e.Machine, 40)})
+		list = append(list, Evidence{EventID: e.EventID, Type: trim(e.Type, 40), OccurredAt: e.OccurredAt.Time(), Machine: trim(e.Machine, 40)})
 	}
-	if p.Data.Evidence == nil {
-		p.Data.Evidence = []Evidence{}
-	}
+	return list, omitted
+}
+
+// encode writes JSON without the escapes that HTML wants.
+func encode(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(&p); err != nil {
-		panic("delivery: encoding a payload: " + err.Error()) // strings, times and ids always encode
+	if err := enc.Encode(v); err != nil {
+		panic("body: encoding: " + err.Error()) // strings, finite numbers, times and ids always encode
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
