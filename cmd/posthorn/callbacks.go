@@ -14,8 +14,9 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// drainTimeout bounds the wait for callbacks under way at shutdown.
-const drainTimeout = 20 * time.Second
+// drainTimeout bounds the wait at shutdown for callbacks under way, which may
+// take their own time, to be written.
+const drainTimeout = 5 * time.Second
 
 func (s *stages) delivery(ctx context.Context, to *actors) error {
 	g := s.live.Generation
@@ -24,6 +25,7 @@ func (s *stages) delivery(ctx context.Context, to *actors) error {
 		Serde: s.serde, Endpoints: s.endpoints, Wake: func() { w.Wake() },
 		Generation: g, Rebuilt: s.live.Since, MaxAge: maxAges(s.rules),
 		Confirm: func() error { return s.confirm(ctx, g) },
+		Retry: retrySchedule(s.cfg.Delivery), Timeout: s.cfg.Delivery.Timeout, DisableAfter: disableAfter(s.cfg.Delivery), Limit: limits(s.rules),
 		Version: version(), Registerer: s.reg, Logger: s.log,
 	})
 	if err != nil {
@@ -34,7 +36,7 @@ func (s *stages) delivery(ctx context.Context, to *actors) error {
 		return err
 	}
 	drain := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Delivery.Timeout+drainTimeout)
 		defer cancel()
 		return d.Drain(ctx)
 	}
@@ -82,6 +84,32 @@ func maxAges(rules *trigger.Set) func(string) time.Duration {
 		ages[r.Name] = r.MaxAge
 	}
 	return func(rule string) time.Duration { return ages[rule] }
+}
+
+// limits finds how many calls an hour a rule may make; one that is gone, none
+// of which comes any more, as many as it likes.
+func limits(rules *trigger.Set) func(string) int {
+	limit := map[string]int{}
+	for _, r := range rules.Rules() {
+		limit[r.Name] = r.Limit
+	}
+	return func(rule string) int { return limit[rule] }
+}
+
+// retrySchedule is what is configured; nil: the default.
+func retrySchedule(d config.Delivery) []time.Duration {
+	if len(d.Retry) == 0 {
+		return nil
+	}
+	return d.Retry
+}
+
+// disableAfter is what is configured, where 0 means never.
+func disableAfter(d config.Delivery) time.Duration {
+	if d.DisableAfter == 0 {
+		return -1
+	}
+	return d.DisableAfter
 }
 
 // runDrained runs a worker until ctx ends, drains it and then stops it.

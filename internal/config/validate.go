@@ -113,6 +113,7 @@ func (c *Config) Validate(needs ...Need) error {
 	})
 	v.sources(c.Sources)
 	v.endpoints(c.Endpoints)
+	v.delivery(c.Delivery)
 	v.needs(c, needs)
 	return errors.Join(v.errs...)
 }

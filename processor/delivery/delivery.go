@@ -93,7 +93,6 @@ type Delivery struct {
 	cfg     Config
 	lanes   map[string]*lane
 	tallies tallies
-	beat    atomic.Int64 // rounds of ticks
 	metrics *metrics
 
 	ctx      context.Context // of the calls
@@ -173,7 +172,7 @@ func New(cfg Config) (*Delivery, error) {
 func (d *Delivery) Stage() stream.Stage {
 	return stream.Stage{
 		Name: StageName, Input: d.cfg.Generation.Topic(schemas.TopicTriggers), Stores: []string{StorePending, StoreDone},
-		DeadLetter: schemas.TopicDeadLetters,
+		DeadLetter: schemas.TopicDeadLetters, Lost: d.lose,
 		NewTask: func(partition int32) (stream.Task, error) {
 			if d.cfg.Confirm != nil {
 				if err := d.cfg.Confirm(); err != nil {

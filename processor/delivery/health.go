@@ -110,7 +110,7 @@ func (h *health) failing() (since, failures int64) {
 	defer h.mu.Unlock()
 	for g, s := range h.spans {
 		switch {
-		case g.gone():
+		case g.stale():
 			delete(h.spans, g) // another worker's partition now, or a new task's
 		case s.since > h.success:
 			if since == 0 || s.since < since {

@@ -68,7 +68,7 @@ func (x *tallies) total(rule string, since int64) (n int64) {
 	defer x.mu.Unlock()
 	for g, y := range x.by[rule] {
 		switch {
-		case g.gone():
+		case g.stale():
 			delete(x.by[rule], g)
 		case y.since >= since:
 			n += y.count

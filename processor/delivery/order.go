@@ -41,7 +41,7 @@ func (o *order) holds(otherwise time.Time) bool {
 	if o.gen == nil {
 		return false
 	}
-	if !o.committed && o.gen.gone() || otherwise.After(o.at) {
+	if !o.committed && o.gen.stale() || otherwise.After(o.at) {
 		o.gen = nil
 		return false
 	}

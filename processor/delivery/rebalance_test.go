@@ -37,7 +37,7 @@ func (s *seen) call(c receiver.Call) {
 }
 
 // TestRebalance moves partitions while calls are under way and retries pending:
-// a second worker comes, the first is stopped in the middle and comes back. No
+// a second worker comes, the first is stopped and comes back. No
 // call is lost, and none is made again once its success is recorded.
 func TestRebalance(t *testing.T) {
 	t.Run("in memory", func(t *testing.T) { rebalanced(t, inMemory(t)) })
@@ -59,16 +59,16 @@ func rebalanced(t *testing.T, cfg kafka.Config) {
 	defer shop.Close()
 	r := &running{t: t, cfg: cfg, serde: schemas.NewLocalSerde(), url: shop.URL(), name: "-1"}
 	r.change = func(c *delivery.Config) { c.Retry = slices.Repeat([]time.Duration{200 * time.Millisecond}, 20) }
-	stopFirst := r.start(false)
+	stopFirst := r.start(true)
 	r.produce(0, n)
 	<-s.marks[n/4]
 	r.name = "-2"
-	stopSecond := r.start(false)
+	stopSecond := r.start(true)
 	<-s.marks[n/2]
 	stopFirst()
 	<-s.marks[n*3/4]
 	r.name = "-1"
-	stopFirst = r.start(false)
+	stopFirst = r.start(true)
 	succeeded := map[string]time.Time{}
 	r.records(func(d *schemas.Delivery, at time.Time) bool {
 		id := d.TriggerID.String()
@@ -93,7 +93,7 @@ func rebalanced(t *testing.T, cfg kafka.Config) {
 			t.Errorf("%s was called at %s, after its success was recorded at %s", id, last, succeeded[id])
 		}
 	}
-	t.Logf("%d calls, %d accepted again since their worker was stopped in between", stats.Calls, stats.Duplicates)
+	t.Logf("%d calls, %d of them accepted again since their partition moved before their result was written", stats.Calls, stats.Duplicates)
 }
 
 // TestHeldOverARebalance: what waits for a rule that is paused is held by
@@ -112,7 +112,7 @@ func TestHeldOverARebalance(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		r.name = name
 		r.change = func(c *delivery.Config) { c.Registerer, c.Controls = reg, asked.Load }
-		stop = r.start(false)
+		stop = r.start(true)
 		return func() int { return gauge(t, reg, "posthorn_delivery_held") }, stop
 	}
 	workers := map[string]func() int{}

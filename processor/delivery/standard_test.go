@@ -51,7 +51,10 @@ func TestCallsVerifyWithTheStandardLibrary(t *testing.T) {
 			s := verifies(t, []int{200, 503, 200, 429}, secrets...)
 			e := s.endpoint("shop")
 			e.Secrets, e.Concurrency = secrets, 1
-			b := newBench(t, func(c *Config) { c.Retry = []time.Duration{time.Millisecond, time.Millisecond}; c.Now = func() time.Time { return time.Now() } }, e)
+			b := newBench(t, func(c *Config) {
+				c.Retry = []time.Duration{time.Millisecond, time.Millisecond}
+				c.Now = func() time.Time { return time.Now() }
+			}, e)
 			const n = 40
 			for i := range n {
 				b.process(trigger(i, "shop"))
