@@ -14,33 +14,44 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// drainTimeout bounds the wait for callbacks under way at shutdown.
-const drainTimeout = 20 * time.Second
+// drainTimeout bounds the wait at shutdown for callbacks under way, which may
+// take their own time, to be written.
+const drainTimeout = 5 * time.Second
 
 func (s *stages) delivery(ctx context.Context, to *actors) error {
 	g := s.live.Generation
+	reader, err := kafka.NewReader(s.kafka)
+	if err != nil {
+		return err
+	}
 	var w *stream.Worker
 	d, err := delivery.New(delivery.Config{
 		Serde: s.serde, Endpoints: s.endpoints, Wake: func() { w.Wake() },
 		Generation: g, Rebuilt: s.live.Since, MaxAge: maxAges(s.rules),
-		Confirm: func() error { return s.confirm(ctx, g) },
+		Confirm:  func() error { return s.confirm(ctx, g) },
+		Controls: s.controls.Snapshot, Triggers: reader,
+		Retry: retrySchedule(s.cfg.Delivery), Timeout: s.cfg.Delivery.Timeout, DisableAfter: disableAfter(s.cfg.Delivery), Limit: limits(s.rules),
 		Version: version(), Registerer: s.reg, Logger: s.log,
 	})
 	if err != nil {
+		reader.Close()
 		return err
 	}
 	if w, err = s.newWorker(d.Stage()); err != nil {
 		d.Close()
+		reader.Close()
 		return err
 	}
 	drain := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Delivery.Timeout+drainTimeout)
 		defer cancel()
 		return d.Drain(ctx)
 	}
 	s.ready(config.StageDelivery, w)
 	to.add("stage "+config.StageDelivery, func(ctx context.Context) error {
+		defer reader.Close()
 		defer d.Close()
+		defer s.controls.Wake(w.Wake)()
 		if err := s.awaitPredecessor(ctx, d.Stage()); err != nil {
 			// The state was opened and must be closed; a worker that ends at once
 			// does that.
@@ -83,6 +94,33 @@ func maxAges(rules *trigger.Live) func(string) time.Duration {
 		}
 		return 0
 	}
+}
+
+// limits finds how many calls an hour a rule may make; one that is gone, none
+// of which comes any more, as many as it likes.
+func limits(rules *trigger.Live) func(string) int {
+	return func(rule string) int {
+		if r := rules.Load().Rule(rule); r != nil {
+			return r.Limit
+		}
+		return 0
+	}
+}
+
+// retrySchedule is what is configured; nil: the default.
+func retrySchedule(d config.Delivery) []time.Duration {
+	if len(d.Retry) == 0 {
+		return nil
+	}
+	return d.Retry
+}
+
+// disableAfter is what is configured, where 0 means never.
+func disableAfter(d config.Delivery) time.Duration {
+	if d.DisableAfter == 0 {
+		return -1
+	}
+	return d.DisableAfter
 }
 
 // runDrained runs a worker until ctx ends, drains it and then stops it.

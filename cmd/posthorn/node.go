@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,10 +18,12 @@ import (
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/spool"
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/controls"
 	"github.com/posthorn/posthorn/internal/gateways"
 	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/internal/telemetry"
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -38,8 +39,12 @@ type node struct {
 	// epoch is that of the embedded Kafka, over which no transactional id may
 	// be used again; 0 with a real one.
 	epoch int64
+	// rules are those in force, set where stages run.
+	rules *trigger.Live
 	// generations is set where something derived is written or read.
 	generations *generation.Follower
+	// controls is set with generations.
+	controls *controls.Follower
 }
 
 // newNode connects to the cluster and registers the schemas.
@@ -160,7 +165,7 @@ func credentials(s config.Source) (provider.Credentials, error) {
 
 // api adds the HTTP API, with metrics and health beside it.
 func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
-	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Rules: sync.OnceValue(n.shownRules), Logger: n.log})
+	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Rules: n.shownRules(), Paused: n.paused, Logger: n.log})
 	watch := n.watch()
 	mux := http.NewServeMux()
 	mux.Handle("/", api)

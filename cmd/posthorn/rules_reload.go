@@ -22,6 +22,7 @@ func (n *node) liveRules(to *actors) (*trigger.Live, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.rules = live
 	n.board.rulesStatus(w.Status)
 	n.health.Register("rules", w.Check)
 	to.add("rules", func(ctx context.Context) error {

@@ -1,16 +1,31 @@
 package main
 
-import "github.com/posthorn/posthorn/analytics"
+import (
+	"sync"
 
-// shownRules are the rules of the configuration as it is now, for the API. A
-// process that only serves figures may have none.
-func (n *node) shownRules() []analytics.Rule {
-	set, err := loadRules(n.cfg)
-	if err != nil {
-		n.log.Warn("the API shows no configured rules", "error", err)
-		return nil
+	"github.com/posthorn/posthorn/analytics"
+	"github.com/posthorn/posthorn/processor/trigger"
+)
+
+// shownRules returns what tells the API the rules in force. A process that only
+// serves figures may have none, and knows only those of its start.
+func (n *node) shownRules() func() []analytics.Rule {
+	atStart := sync.OnceValue(func() *trigger.Set {
+		set, err := loadRules(n.cfg)
+		if err != nil {
+			n.log.Warn("the API shows no configured rules", "error", err)
+		}
+		return set
+	})
+	return func() []analytics.Rule {
+		if n.rules != nil {
+			return show(n.rules.Load())
+		}
+		return show(atStart())
 	}
-	var shown []analytics.Rule
+}
+
+func show(set *trigger.Set) (shown []analytics.Rule) {
 	for _, r := range set.Rules() {
 		mode := "live"
 		if r.Shadow {

@@ -59,7 +59,7 @@ wrong with it. The exit code is 1 if anything is.`,
 				return err
 			}
 			_, rulesErr := loadRules(cfg)
-			return errors.Join(cfg.Validate(), rulesErr)
+			return errors.Join(cfg.Validate(), rulesErr, checkEndpoints(cfg))
 		},
 	}
 	config.AddFlags(cmd.Flags())

@@ -51,12 +51,8 @@ func (n *node) processor(to *actors) error {
 			return err
 		}
 	}
-	for _, e := range n.cfg.Endpoints {
-		secret, err := e.Secret.Value()
-		if err != nil {
-			return fmt.Errorf("secret of endpoint %s: %w", e.Name, err)
-		}
-		s.endpoints = append(s.endpoints, delivery.Endpoint{Name: e.Name, URL: e.URL, Secrets: []string{secret}, AllowPrivate: e.AllowPrivate})
+	if s.endpoints, err = endpoints(n.cfg); err != nil {
+		return err
 	}
 	for _, name := range n.cfg.Processor.Stages {
 		starting(n.health, "stage "+name)

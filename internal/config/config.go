@@ -25,6 +25,7 @@ type Config struct {
 	ClickHouse ClickHouse `yaml:"clickhouse"`
 	Gateway    Gateway    `yaml:"gateway"`
 	Processor  Processor  `yaml:"processor"`
+	Delivery   Delivery   `yaml:"delivery"`
 	API        API        `yaml:"api"`
 	Metrics    Metrics    `yaml:"metrics"`
 
@@ -207,16 +208,6 @@ func values(secrets []namedSecret) (list []string, err error) {
 	return list, nil
 }
 
-// Endpoint is where callbacks go.
-type Endpoint struct {
-	Name string `yaml:"name"`
-	URL  string `yaml:"url"`
-	// Secret signs them as of Standard Webhooks: whsec_ and base64.
-	Secret Secret `yaml:"secret"`
-	// AllowPrivate permits loopback and private addresses.
-	AllowPrivate bool `yaml:"allow_private"`
-}
-
 // Stage names in the order of the data's way.
 const (
 	StageNormalize  = "normalize"
@@ -248,7 +239,8 @@ func Default() *Config {
 			StateCache: 256 << 20, MinFreeDisk: 64 << 20, SessionTimeout: 10 * time.Second,
 			MessageHorizon: 400 * 24 * time.Hour, WindowRetention: 90 * 24 * time.Hour,
 		},
-		API:     API{Listen: "127.0.0.1:8090"},
-		Metrics: Metrics{Listen: "127.0.0.1:8091"},
+		Delivery: Delivery{Timeout: 15 * time.Second, DisableAfter: 5 * 24 * time.Hour},
+		API:      API{Listen: "127.0.0.1:8090"},
+		Metrics:  Metrics{Listen: "127.0.0.1:8091"},
 	}
 }

@@ -63,7 +63,7 @@ func (c *Config) readFile(path string, text []byte) []error {
 		}
 	}
 	for i := range c.Endpoints {
-		c.Endpoints[i].Secret.relativeTo(dir)
+		c.Endpoints[i].relativeTo(dir)
 	}
 	for i, r := range c.Rules {
 		if !filepath.IsAbs(r) {
@@ -108,6 +108,10 @@ func (c *Config) Print(w io.Writer) error {
 	masked.Sources = slices.Clone(c.Sources)
 	for i := range masked.Sources {
 		masked.Sources[i].URL = maskURL(masked.Sources[i].URL)
+	}
+	masked.Endpoints = slices.Clone(c.Endpoints)
+	for i := range masked.Endpoints {
+		masked.Endpoints[i].URL = maskURL(masked.Endpoints[i].URL)
 	}
 	text, err := yaml.Dump(masked)
 	if err != nil {

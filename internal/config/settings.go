@@ -88,6 +88,12 @@ func Settings() []Setting {
 		{"processor.message_horizon", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.DurationVar(&c.Processor.MessageHorizon, path, c.Processor.MessageHorizon, "")
 		}},
+		{"delivery.timeout", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.DurationVar(&c.Delivery.Timeout, path, c.Delivery.Timeout, "")
+		}},
+		{"delivery.disable_after", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.DurationVar(&c.Delivery.DisableAfter, path, c.Delivery.DisableAfter, "")
+		}},
 		{"processor.geo_database", "", "", text(func(c *Config) *string { return &c.Processor.GeoDatabase })},
 		{"processor.window_retention", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.DurationVar(&c.Processor.WindowRetention, path, c.Processor.WindowRetention, "")

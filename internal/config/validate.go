@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -114,6 +113,7 @@ func (c *Config) Validate(needs ...Need) error {
 	})
 	v.sources(c.Sources)
 	v.endpoints(c.Endpoints)
+	v.delivery(c.Delivery)
 	v.needs(c, needs)
 	return errors.Join(v.errs...)
 }
@@ -183,35 +183,6 @@ func (v *validation) sources(sources []Source) {
 			v.secret(at+"."+secret.name, *secret.Secret, nil)
 		}
 	}
-}
-
-func (v *validation) endpoints(endpoints []Endpoint) {
-	seen := map[string]bool{}
-	for i, e := range endpoints {
-		at := fmt.Sprintf("endpoints[%d]", i)
-		v.name(at+".name", e.Name)
-		if seen[e.Name] {
-			v.add(at+".name", fmt.Sprintf("%q is there twice", e.Name), "names must differ")
-		}
-		seen[e.Name] = true
-		if e.URL == "" {
-			v.add(at+".url", "is missing", "set where callbacks go")
-		}
-		v.link(at+".url", e.URL, "http", "https")
-		if e.Secret.IsZero() {
-			v.add(at+".secret", "is missing", "make one with: echo whsec_$(openssl rand -base64 32)")
-		}
-		v.secret(at+".secret", e.Secret, signingSecret)
-	}
-}
-
-// signingSecret checks the form that Standard Webhooks prescribes.
-func signingSecret(text string) string {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
-	if !strings.HasPrefix(text, "whsec_") || err != nil || len(key) < 24 || len(key) > 64 {
-		return "is not whsec_ and base64 of 24 to 64 bytes: make one with: echo whsec_$(openssl rand -base64 32)"
-	}
-	return ""
 }
 
 func (v *validation) name(field, text string) {

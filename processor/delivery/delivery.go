@@ -64,6 +64,8 @@ type Config struct {
 	// Controls returns what people ask of calls, complete as of the start; nil:
 	// nothing. Wake should be called when it changes.
 	Controls func() *controls.Snapshot
+	// Triggers reads the triggers of calls that are to be made again; nil: none are.
+	Triggers TriggerReader
 	// Confirm, where set, is asked before a task begins, after its partition was
 	// assigned, and says why it must not: two generations would share its state.
 	Confirm func() error
@@ -170,7 +172,7 @@ func New(cfg Config) (*Delivery, error) {
 func (d *Delivery) Stage() stream.Stage {
 	return stream.Stage{
 		Name: StageName, Input: d.cfg.Generation.Topic(schemas.TopicTriggers), Stores: []string{StorePending, StoreDone},
-		DeadLetter: schemas.TopicDeadLetters,
+		DeadLetter: schemas.TopicDeadLetters, Lost: d.lose,
 		NewTask: func(partition int32) (stream.Task, error) {
 			if d.cfg.Confirm != nil {
 				if err := d.cfg.Confirm(); err != nil {

@@ -119,6 +119,7 @@ func (l *lane) one(c *call) result {
 	if l.limiter != nil && (l.limiter.Wait(l.d.going) != nil || !l.mayCall(c)) {
 		return unmade
 	}
+	c.gen.fly(c)
 	r := l.attempt(l.d.ctx, c)
 	if l.d.ctx.Err() != nil {
 		// Closing broke the call off: that says nothing about the endpoint.

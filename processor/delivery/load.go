@@ -43,10 +43,14 @@ func (t *task) load(ctx stream.Context) error {
 	if err == nil {
 		err = failed
 	}
-	if err == nil {
-		t.index = x
+	if err != nil {
+		return err
 	}
-	return err
+	t.index = x
+	for _, c := range t.gen.unfinished() {
+		t.out[c.trigger.TriggerID] = c
+	}
+	return nil
 }
 
 // peek reads a pending call without its trigger, except of the first version.

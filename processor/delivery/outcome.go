@@ -1,11 +1,63 @@
 package delivery
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/schemas"
 )
+
+// finishAll writes the results that have come in.
+func (t *task) finishAll(ctx stream.Context, now time.Time) error {
+	results := t.gen.take()
+	if len(results) == 0 {
+		return nil
+	}
+	ctx.AfterCommit(t.gen.written)
+	for i := range results {
+		r := &results[i]
+		if t.out[r.call.trigger.TriggerID] != r.call {
+			continue // it was queued by a task before this one, which has its own
+		}
+		valid := r.call.gen == t.gen
+		if !valid {
+			var err error
+			if valid, err = t.inherited(ctx, r.call); err != nil {
+				return err
+			}
+		}
+		if valid {
+			t.finish(ctx, now, r)
+		} else {
+			delete(t.out, r.call.trigger.TriggerID)
+		}
+	}
+	return nil
+}
+
+// inherited tells whether the result of a call that a task before this one made
+// is still to be written: the partition may have been another worker's meanwhile.
+func (t *task) inherited(ctx stream.Context, c *call) (bool, error) {
+	id := c.trigger.TriggerID
+	v, err := ctx.Store(StorePending).Get(id[:])
+	if err != nil {
+		return false, fmt.Errorf("reading pending call %s: %w", id, err)
+	}
+	if v == nil {
+		return false, nil
+	}
+	p, err := parsePending(v)
+	if err != nil {
+		return false, fmt.Errorf("reading pending call %s: %w", id, err)
+	}
+	if p.attempts != c.attempts || p.before != c.before {
+		t.index.of(p.endpoint, p.rule).add(dueCall{micros(p.due), id})
+		return false, nil
+	}
+	c.gen = t.gen
+	return true, nil
+}
 
 // finish writes the result of a call: a Delivery, and the pending record moved
 // on, or deleted and the trigger done.

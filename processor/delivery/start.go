@@ -41,7 +41,7 @@ func (t *task) start(ctx stream.Context, now time.Time, endpoint string, rules m
 		case !t.d.lanes[endpoint].offer(c, now):
 			return nil
 		default:
-			t.out[c.trigger.TriggerID] = struct{}{}
+			t.out[c.trigger.TriggerID] = c
 			heap.Pop(&q.entries)
 			continue
 		}

@@ -22,12 +22,14 @@ type task struct {
 	spans   map[string]span  // endpoints that fail, by name
 	tallies map[string]tally // by rule
 
+	applied uint64 // version of the requests that are all applied
+
 	swept     []byte // where the sweep of the ledger is
 	nextSweep time.Time
 
 	// out holds the calls that must not be handed to the dispatcher: it has
 	// them, or they are part of the open transaction, which may come to nothing.
-	out map[schemas.ID]struct{}
+	out map[schemas.ID]*call
 
 	// of the open transaction
 	staged []*call // to be handed to the dispatcher after the commit
@@ -40,7 +42,7 @@ type later struct {
 }
 
 func newTask(d *Delivery, gen *generation) *task {
-	return &task{d: d, gen: gen, spans: map[string]span{}, tallies: map[string]tally{}, out: map[schemas.ID]struct{}{}}
+	return &task{d: d, gen: gen, spans: map[string]span{}, tallies: map[string]tally{}, out: map[schemas.ID]*call{}}
 }
 
 // Process makes a fired trigger a pending call.
@@ -113,7 +115,7 @@ func (t *task) refusal(endpoint string) string {
 // written: after the commit, and when it is due.
 func (t *task) schedule(ctx stream.Context, c *call) {
 	t.open(ctx)
-	t.out[c.trigger.TriggerID] = struct{}{}
+	t.out[c.trigger.TriggerID] = c
 	if c.due.After(t.d.cfg.Now()) || t.refusal(c.trigger.Endpoint) != "" || t.d.paused(c.trigger.Rule) {
 		t.later = append(t.later, later{c.trigger.Endpoint, c.trigger.Rule, dueCall{micros(c.due), c.trigger.TriggerID}})
 		return
@@ -133,8 +135,8 @@ func (t *task) Tick(ctx stream.Context, now time.Time) error {
 	if err := t.load(ctx); err != nil {
 		return err
 	}
-	for _, r := range t.gen.take() {
-		t.finish(ctx, now, &r)
+	if err := t.finishAll(ctx, now); err != nil {
+		return err
 	}
 	if err := t.applyControls(ctx, now); err != nil {
 		return err

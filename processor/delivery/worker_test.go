@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"encoding/binary"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,9 @@ type running struct {
 	cfg   kafka.Config
 	serde *schemas.Serde
 	url   string
+	// of the next worker
+	name   string
+	change func(*delivery.Config)
 }
 
 // start runs the stage until it is stopped: with a drain, or in the middle of
@@ -32,16 +36,21 @@ type running struct {
 func (r *running) start(drain bool) (stop func()) {
 	r.t.Helper()
 	var w *stream.Worker
-	d, err := delivery.New(delivery.Config{
+	cfg := delivery.Config{
 		Serde:     r.serde,
 		Endpoints: []delivery.Endpoint{{Name: "shop", URL: r.url, Secrets: []string{secret}, AllowPrivate: true}},
 		Retry:     []time.Duration{20 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond},
 		Wake:      func() { w.Wake() },
-	})
+		Logger:    slog.New(slog.DiscardHandler),
+	}
+	if r.change != nil {
+		r.change(&cfg)
+	}
+	d, err := delivery.New(cfg)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	w, err = stream.NewWorker(stream.WorkerConfig{Stage: d.Stage(), Kafka: r.cfg, CommitInterval: 20 * time.Millisecond, TransactionalID: "delivery-test"})
+	w, err = stream.NewWorker(stream.WorkerConfig{Stage: d.Stage(), Kafka: r.cfg, CommitInterval: 20 * time.Millisecond, TransactionalID: "delivery-test" + r.name, Logger: cfg.Logger})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -62,6 +71,30 @@ func (r *running) start(drain bool) (stop func()) {
 	})
 	r.t.Cleanup(stop)
 	return stop
+}
+
+// inMemory is a broker in memory with all topics.
+func inMemory(t *testing.T) kafka.Config {
+	t.Helper()
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	return withTopics(t, kafka.Config{Brokers: broker.ListenAddrs()})
+}
+
+func withTopics(t *testing.T, cfg kafka.Config) kafka.Config {
+	t.Helper()
+	adm, closeAdmin, err := kafka.NewAdmin(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAdmin()
+	if err := schemas.EnsureTopics(t.Context(), adm, schemas.Catalogue(4, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }
 
 func (r *running) produce(from, to int) {
@@ -96,20 +129,7 @@ func TestOnTheEngine(t *testing.T) {
 }
 
 func restarted(t *testing.T, drain bool) receiver.Stats {
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
-	cfg := kafka.Config{Brokers: broker.ListenAddrs()}
-	adm, closeAdmin, err := kafka.NewAdmin(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeAdmin()
-	if err := schemas.EnsureTopics(t.Context(), adm, schemas.Catalogue(4, 1)); err != nil {
-		t.Fatal(err)
-	}
+	cfg := inMemory(t)
 	const n = 2000
 	half := make(chan struct{})
 	var once sync.Once
@@ -155,6 +175,12 @@ func restarted(t *testing.T, drain bool) receiver.Stats {
 
 func (r *running) follow(f func(*schemas.Delivery) bool) {
 	r.t.Helper()
+	r.records(func(d *schemas.Delivery, _ time.Time) bool { return f(d) })
+}
+
+// records reads the deliveries that are committed, and when each was written.
+func (r *running) records(f func(*schemas.Delivery, time.Time) bool) {
+	r.t.Helper()
 	cl, err := kafka.NewConsumer(r.cfg, kgo.ConsumeTopics(schemas.TopicDeliveries))
 	if err != nil {
 		r.t.Fatal(err)
@@ -172,7 +198,7 @@ func (r *running) follow(f func(*schemas.Delivery) bool) {
 			if err := r.serde.Decode(rec.Value, &d); err != nil {
 				r.t.Fatal(err)
 			}
-			more = more && f(&d)
+			more = more && f(&d, rec.Timestamp)
 		})
 	}
 }

@@ -241,9 +241,12 @@ func (s *session) assign(ctx context.Context, cl *kgo.Client, partitions []int32
 
 func (s *session) unassign(partitions []int32) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, p := range partitions {
 		delete(s.assigned, p)
+	}
+	s.mu.Unlock()
+	if lost := s.w.stage.Lost; lost != nil && len(partitions) > 0 {
+		lost(partitions)
 	}
 }
 

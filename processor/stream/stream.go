@@ -36,6 +36,10 @@ type Stage struct {
 	// again after a transaction was aborted: a task may cache what it reads
 	// from its stores but nothing else may outlive a transaction.
 	NewTask func(partition int32) (Task, error)
+	// Lost, where set, is called as soon as partitions are known to be another
+	// worker's, or nobody's, beside whatever their tasks do at that moment. A task
+	// that works outside of transactions stops that. It must not block.
+	Lost func(partitions []int32)
 }
 
 // Task processes the records of one partition. Its methods are never called

@@ -1,5 +1,6 @@
-// Package mailjettest stands in for the part of Mailjet's REST API that sets event
-// callbacks. It takes the documented requests and nothing else.
+// Package mailjettest stands in for the part of Mailjet's API that sets event
+// callbacks, sends mails by templates and manages contacts of lists. It takes the
+// documented requests and nothing else.
 package mailjettest
 
 import (
@@ -38,6 +39,7 @@ type Server struct {
 	mu        sync.Mutex
 	callbacks []Callback
 	requests  []string
+	sending   sending
 	// fail, where set, is asked before a request is carried out, and after it with
 	// its own status: by another one it answers that instead.
 	fail func(n int, r *http.Request, after int) (status int)
@@ -97,14 +99,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if status >= 300 {
-		refuse(w, status, fmt.Sprint(answer))
-		return
-	}
-	list := answer.([]Callback)
 	w.Header().Set("Content-Type", "application/json")
+	switch answer := answer.(type) {
+	case []Callback:
+		reply(w, status, map[string]any{"Count": len(answer), "Data": answer, "Total": len(answer)})
+	case []any:
+		reply(w, status, map[string]any{"Count": len(answer), "Data": answer, "Total": len(answer)})
+	case map[string]any: // of the Send API, which has its own form
+		reply(w, status, answer)
+	default:
+		refuse(w, status, fmt.Sprint(answer))
+	}
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"Count": len(list), "Data": list, "Total": len(list)})
+	_ = json.NewEncoder(w).Encode(v)
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {
@@ -129,6 +139,10 @@ func (s *Server) serve(r *http.Request, body []byte) (int, any) {
 		return s.create(r, body)
 	case r.Method == http.MethodPut && hasID:
 		return s.change(r, id, body)
+	case r.Method == http.MethodPost && r.URL.Path == sendPath:
+		return s.send(r, body)
+	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, listPrefix) && strings.HasSuffix(r.URL.Path, listSuffix):
+		return s.manage(r, body)
 	}
 	return http.StatusNotFound, "no such resource"
 }
