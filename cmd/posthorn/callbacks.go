@@ -25,7 +25,7 @@ func (s *stages) delivery(ctx context.Context, to *actors) error {
 		Serde: s.serde, Endpoints: s.endpoints, Wake: func() { w.Wake() },
 		Generation: g, Rebuilt: s.live.Since, MaxAge: maxAges(s.rules),
 		Confirm: func() error { return s.confirm(ctx, g) },
-		Retry: retrySchedule(s.cfg.Delivery), Timeout: s.cfg.Delivery.Timeout, DisableAfter: disableAfter(s.cfg.Delivery), Limit: limits(s.rules),
+		Retry:   retrySchedule(s.cfg.Delivery), Timeout: s.cfg.Delivery.Timeout, DisableAfter: disableAfter(s.cfg.Delivery), Limit: limits(s.rules),
 		Version: version(), Registerer: s.reg, Logger: s.log,
 	})
 	if err != nil {
