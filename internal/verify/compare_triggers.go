@@ -160,7 +160,7 @@ func (e *expectedTrigger) pairProblem(t *schemas.Trigger, d *derived, a, b *sche
 		return "its condition does not hold"
 	}
 	want := *t
-	want.Kind, want.Status, want.OncePer = e.rule.Kind, status, string(e.rule.OncePer)
+	want.Kind, want.Status, want.OncePer = string(e.rule.Kind), status, string(e.rule.OncePer)
 	want.Tenant, want.Account, want.RecipientID = d.message.Tenant, d.message.Account, d.message.RecipientID
 	want.AnchorAt, want.OccurredAt, want.ArrivedAt = at(a), at(b), max(a.ArrivedAt, b.ArrivedAt)
 	want.Endpoint = e.rule.Call

@@ -116,7 +116,7 @@ func anchors(r *trigger.Rule, events []*schemas.Event) (found []*schemas.Event) 
 func at(e *schemas.Event) schemas.Timestamp { return min(e.OccurredAt, e.ArrivedAt) }
 
 func judgePair(r *trigger.Rule, a, b *schemas.Event) verdict {
-	within := schemas.Timestamp(r.Within.Microseconds())
+	within := schemas.Timestamp(r.Duration.Microseconds())
 	if a.EventID == b.EventID || at(b) < at(a) || at(b) > at(a)+within {
 		return unsatisfied
 	}

@@ -100,8 +100,9 @@ const (
 // Config configures the stage.
 type Config struct {
 	Serde *schemas.Serde
-	// Rules may be nil.
-	Rules *trigger.Set
+	// Rules may be nil, and may get other rules while the stage runs: a transaction
+	// that begins then is judged by those.
+	Rules *trigger.Live
 	// Generation is the one to derive.
 	Generation schemas.Generation
 	// Horizon is the silence after which a message is forgotten. 0: DefaultHorizon.

@@ -29,9 +29,9 @@ func TestTriggerRecord(t *testing.T) {
 	h.process(s.event(delivered, 0, arrives(2*time.Hour), func(e *schemas.Event) { e.CustomID, e.CampaignName = "order-1", "Spring" }))
 	h.commit()
 	recipient := schemas.ID{7}
-	id := trigger.ID("default", "discount-24h", "main\x00m1\x00"+string(recipient[:]))
+	id := trigger.ID("default", "discount-24h", "main\x00m1\x00"+string(recipient[:]), "once")
 	want := schemas.Trigger{
-		TriggerID: id, Tenant: "default", Rule: "discount-24h", RuleVersion: rules.Rules()[0].Version, Kind: "within",
+		TriggerID: id, Tenant: "default", Rule: "discount-24h", RuleVersion: rules.Rules()[0].Version, Kind: "within", Occurrence: "once",
 		Status: schemas.TriggerStatusFired, OncePer: "message", Account: "main", RecipientID: schemas.ID{7}, Recipient: "ada@example.org",
 		CampaignID: "spring", CampaignName: "Spring", MessageID: "m1", CustomID: "order-1",
 		AnchorAt: at(0), OccurredAt: at(time.Hour), ArrivedAt: at(2 * time.Hour), Endpoint: "shop",

@@ -16,67 +16,6 @@ const (
 	maxConditionCost = 100_000
 )
 
-// variable is a fact that conditions may use.
-type variable struct {
-	name string
-	typ  *cel.Type
-	get  func(*activation) any // nil: not known
-}
-
-// variables lists the facts that conditions may use.
-func variables() []variable {
-	event := func(name string, f func(*Event) string) variable {
-		return variable{"event." + name, cel.StringType, func(a *activation) any { return f(a.event) }}
-	}
-	// A message's text is unknown while it is empty: see the package comment.
-	message := func(name string, f func(*Message) string) variable {
-		return variable{"message." + name, cel.StringType, func(a *activation) any {
-			if s := f(a.message); s != "" {
-				return s
-			}
-			return nil
-		}}
-	}
-	return []variable{
-		event("type", func(e *Event) string { return e.Type.String() }),
-		event("machine", func(e *Event) string { return e.Machine.String() }),
-		event("url", func(e *Event) string { return e.URL }),
-		event("country", func(e *Event) string { return e.Country }),
-		event("list_id", func(e *Event) string { return e.ListID }),
-		event("bounce_class", func(e *Event) string { return e.BounceClass }),
-		event("reject_reason", func(e *Event) string { return e.RejectReason }),
-		{"event.time_suspect", cel.BoolType, func(a *activation) any { return a.event.TimeSuspect }},
-		{"event.occurred_at", cel.TimestampType, func(a *activation) any { return a.event.At().Time() }},
-		message("tenant", func(m *Message) string { return m.Tenant }),
-		message("account", func(m *Message) string { return m.Account }),
-		message("provider", func(m *Message) string { return m.Provider }),
-		message("message_id", func(m *Message) string { return m.MessageID }),
-		message("campaign_id", func(m *Message) string { return m.CampaignID }),
-		message("campaign_name", func(m *Message) string { return m.CampaignName }),
-		message("custom_id", func(m *Message) string { return m.CustomID }),
-		message("contact_id", func(m *Message) string { return m.ContactID }),
-		message("recipient_domain", func(m *Message) string { return m.RecipientDomain }),
-		{"message.tags", cel.ListType(cel.StringType), func(a *activation) any {
-			if len(a.message.Tags) == 0 {
-				return nil
-			}
-			return a.message.Tags
-		}},
-		{"message.metadata", cel.MapType(cel.StringType, cel.StringType), func(a *activation) any {
-			if len(a.message.Metadata) == 0 {
-				return nil
-			}
-			return a.message.Metadata
-		}},
-		{"message.sent_at", cel.TimestampType, func(a *activation) any {
-			if a.message.SentAt == 0 {
-				return nil
-			}
-			return a.message.SentAt.Time()
-		}},
-	}
-}
-
 // compiler compiles conditions.
 type compiler struct {
 	env   *cel.Env
@@ -88,10 +27,10 @@ func newCompiler() (*compiler, error) {
 	c := &compiler{get: map[string]func(*activation) any{}}
 	opts := []cel.EnvOption{cel.ParserExpressionSizeLimit(maxConditionSize)}
 	var names []string
-	for _, v := range variables() {
-		opts = append(opts, cel.Variable(v.name, v.typ))
-		c.get[v.name] = v.get
-		names = append(names, v.name)
+	for _, f := range facts() {
+		opts = append(opts, cel.Variable(f.name, f.typ))
+		c.get[f.name] = f.get
+		names = append(names, f.name)
 	}
 	c.names = strings.Join(names, ", ")
 	var err error
@@ -112,6 +51,9 @@ func iterates(a *cel.Ast) bool {
 
 // condition is a compiled condition.
 type condition struct {
+	// guards are equalities without which the condition cannot hold. Where they are
+	// all of it there is no program.
+	guards  []guard
 	program cel.Program
 	get     map[string]func(*activation) any
 }
@@ -126,6 +68,10 @@ func (c *compiler) compile(text string) (*condition, error) {
 	if !checked.OutputType().IsExactType(cel.BoolType) {
 		return nil, fmt.Errorf("is of type %s; write a condition that is true or false", checked.OutputType())
 	}
+	guards, all := guardsOf(checked.NativeRep().Expr())
+	if all {
+		return &condition{guards: guards}, nil
+	}
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if iterates(checked) {
 		opts = append(opts, cel.CostLimit(maxConditionCost))
@@ -134,11 +80,19 @@ func (c *compiler) compile(text string) (*condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &condition{program: program, get: c.get}, nil
+	return &condition{guards: guards, program: program, get: c.get}, nil
 }
 
 // holds evaluates the condition. What depends on an unknown fact does not hold.
 func (c *condition) holds(m *Message, e *Event) (bool, error) {
+	for i := range c.guards {
+		if !c.guards[i].passes(m, e) {
+			return false, nil
+		}
+	}
+	if c.program == nil {
+		return true, nil
+	}
 	out, _, err := c.program.Eval(&activation{get: c.get, message: m, event: e})
 	if err != nil {
 		return false, err
@@ -166,12 +120,13 @@ func (a *activation) ResolveName(name string) (any, bool) {
 
 func (a *activation) Parent() cel.Activation { return nil }
 
-// holds judges the rule's condition; an error counts as false and is counted.
-func (r *Rule) holds(m *Message, e *Event) bool {
-	if r.condition == nil {
+// judged judges a condition of the rule; nil holds, an error counts as false and
+// is counted.
+func (r *Rule) judged(c *condition, m *Message, e *Event) bool {
+	if c == nil {
 		return true
 	}
-	ok, err := r.condition.holds(m, e)
+	ok, err := c.holds(m, e)
 	if err != nil {
 		r.failures.Add(1)
 	}

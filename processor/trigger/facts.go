@@ -22,6 +22,9 @@ type Event struct {
 	// CampaignID is the campaign that the event itself names; conditions see that
 	// of the message.
 	CampaignID string
+	// MachineAt is when what the other events of the message tell had arrived that
+	// makes the event a machine's; zero: nothing does.
+	MachineAt schemas.Timestamp
 }
 
 // At is the event's time in conditions: when it occurred, but never later than
@@ -30,6 +33,32 @@ func (e *Event) At() schemas.Timestamp { return min(e.OccurredAt, e.ArrivedAt) }
 
 // Human tells that the event is not known to be a machine's.
 func (e *Event) Human() bool { return e.Machine != schemas.MachineMachine }
+
+// Counted is what a count keeps of an event.
+type Counted struct {
+	ID                    schemas.ID
+	Type                  schemas.EventType
+	Machine               schemas.Machine
+	OccurredAt, ArrivedAt schemas.Timestamp
+	// OnceKey is what a firing that the event completes is once for, by the event's
+	// own facts; empty where it is the same for all that are counted together.
+	// NoKey tells that the event can complete none, and is counted all the same.
+	OnceKey string
+	NoKey   bool
+}
+
+// CountedOf is what a count keeps of an event.
+func CountedOf(e *Event) Counted {
+	return Counted{ID: e.ID, Type: e.Type, Machine: e.Machine, OccurredAt: e.OccurredAt, ArrivedAt: e.ArrivedAt}
+}
+
+// At is the event's time in conditions, as of an Event.
+func (c *Counted) At() schemas.Timestamp { return min(c.OccurredAt, c.ArrivedAt) }
+
+// event is the event as evidence.
+func (c *Counted) event() *Event {
+	return &Event{ID: c.ID, Type: c.Type, Machine: c.Machine, OccurredAt: c.OccurredAt, ArrivedAt: c.ArrivedAt}
+}
 
 // compareAt orders events by their time in conditions, then by id.
 func compareAt(a, b *Event) int {

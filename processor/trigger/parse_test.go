@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 	}
 	r := rules[0]
 	if r.Name != "discount-24h" || r.Kind != KindWithin || r.Event != schemas.EventTypeOpened || r.Of != AnchorSend ||
-		r.Within != 24*time.Hour || r.OncePer != OncePerRecipient || r.MaxAge != 7*24*time.Hour || r.HumanOnly ||
+		r.Duration != 24*time.Hour || r.OncePer != OncePerRecipient || r.MaxAge != 7*24*time.Hour || r.HumanOnly ||
 		!r.Shadow || r.Call != "shop" || r.Position != "rules.yaml:3" {
 		t.Errorf("first rule: %+v", r)
 	}
@@ -74,7 +74,10 @@ func TestHumanOnlyDefault(t *testing.T) {
 }
 
 // mustRule parses one rule from its fields but the name.
-func mustRule(t testing.TB, fields string) *Rule {
+func mustRule(t interface {
+	Helper()
+	Fatal(...any)
+}, fields string) *Rule {
 	t.Helper()
 	text := "rules:\n  - name: r\n"
 	for line := range strings.SplitSeq(fields, "\n") {
@@ -94,10 +97,10 @@ func TestParseErrors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"rules: 7\n", `f.yaml:1: rules: want a list`},
 		{"- 7\n", `f.yaml:1: want keys with values: rules`},
-		{"rule: []\n", `f.yaml:1: rule: no such field; the fields are rules`},
+		{"rule: []\n", `f.yaml:1: rule: no such field; did you mean rules? the fields are rules`},
 		{"rules:\n  - 7\n", `f.yaml:2: rule "?": want keys`},
 		{"rules: [\n", `f.yaml: `},
-		{"rules:\n  - name: r\n", `f.yaml:2: rule "r": within: is missing`},
+		{"rules:\n  - name: r\n", `f.yaml:2: rule "r": has no kind; give it one of immediate, within`},
 		{"rules:\n  - within: {event: opened, of: send, duration: 24h}\n", `f.yaml:2: rule "?": name: is missing`},
 		{"rules:\n  - name: a b\n    within: {event: opened, of: send, duration: 24h}\n", `f.yaml:2: rule "a b": name: want 1 to 64`},
 		{"rules:\n  - name: r\n    within: {event: read, of: send, duration: 24h}\n", `f.yaml:3: rule "r": within.event: "read" is no type`},
@@ -106,9 +109,9 @@ func TestParseErrors(t *testing.T) {
 		{"rules:\n  - name: r\n    within: {event: opened, of: send, duration: a day}\n", `within.duration: "a day" is no duration`},
 		{"rules:\n  - name: r\n    within: {event: opened, of: send, duration: 0s}\n", `within.duration: "0s" is no duration`},
 		{"rules:\n  - name: r\n    within: {event: opened, of: send, duration: 9999d}\n", `within.duration: "9999d" is no duration`},
-		{"rules:\n  - name: r\n    within: {event: opened, of: send}\n", `within.duration: is missing; every rule has event, of, duration`},
+		{"rules:\n  - name: r\n    within: {event: opened, of: send}\n", `within.duration: is missing; every within has event, of, duration`},
 		{"rules:\n  - name: r\n    within: opened\n", `f.yaml:3: rule "r": within: want keys with values: event, of, duration`},
-		{rule("colour: red"), `f.yaml:4: rule "r": colour: no such field; the fields are name, within, when`},
+		{rule("colour: red"), `f.yaml:4: rule "r": colour: no such field; the fields are name, immediate, within`},
 		{rule("name: again"), `f.yaml:4: rule "r": name: is given twice`},
 		{rule("when:"), `f.yaml:4: rule "r": when: is empty`},
 		{rule("when: {a: b}"), `f.yaml:4: rule "r": when: want a single value`},
@@ -169,15 +172,23 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Add([]byte("rules: &a [*a]\n"))
 	f.Add([]byte("rules:\n  - &x {name: a, within: *x}\n"))
+	f.Add([]byte("rules:\n  - {name: a, rate: {event: bounced, of: [delivered, bounced], above: 5%, duration: 10m}, active: {days: [mon], from: 22:00, to: 06:00}}\n"))
+	f.Add([]byte("rules:\n  - {name: a, sequence: {events: [send, {event: clicked, when: event.url == \"/\"}], duration: 3d}, cooldown: 1d, sample: 10%}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		set, err := Parse("f.yaml", text)
 		if err != nil {
 			return
 		}
+		events := []Event{ev(1, sent, 0), ev(2, opened, 0), ev(3, clicked, 0)}
 		for _, r := range set.Rules() {
-			if r.Name == "" || r.Within <= 0 || r.MaxAge <= 0 || r.Version == "" {
+			if r.Name == "" || r.Kind == "" || r.OncePer == "" || r.MaxAge <= 0 || r.Version == "" || r.Kind != KindImmediate && r.Duration <= 0 {
 				t.Errorf("incomplete rule %+v", r)
 			}
+			if r.OfCampaign() && (r.Every <= 0 || r.Duration%r.Every != 0) {
+				t.Errorf("rule with wrong steps %+v", r)
+			}
+			r.Judge(message(), events, at(hour))
+			r.CountsEvent(message(), &events[0])
 		}
 	})
 }

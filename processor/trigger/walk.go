@@ -3,9 +3,7 @@ package trigger
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -18,10 +16,11 @@ type walk struct {
 	errs *[]error
 }
 
-// field is a key that a mapping may have.
+// field is a key that a mapping may have. Its value is a scalar, unless nested.
 type field struct {
 	name     string
 	required bool
+	nested   bool
 	set      func(*yaml.Node)
 }
 
@@ -54,7 +53,7 @@ func (w *walk) fields(n *yaml.Node, prefix string, fields []field) {
 		at := slices.Index(names, key.Value)
 		switch {
 		case at < 0:
-			w.fail(key, prefix+key.Value, "no such field; the fields are "+strings.Join(names, ", "))
+			w.fail(key, prefix+key.Value, "no such field; "+suggestion(key.Value, names)+"the fields are "+strings.Join(names, ", "))
 			continue
 		case seen[key.Value]:
 			w.fail(key, prefix+key.Value, "is given twice; remove one")
@@ -65,7 +64,7 @@ func (w *walk) fields(n *yaml.Node, prefix string, fields []field) {
 			w.fail(value, prefix+key.Value, "is empty; give a value or remove it")
 			continue
 		}
-		if value.Kind != yaml.ScalarNode && scalar(key.Value) {
+		if value.Kind != yaml.ScalarNode && !fields[at].nested {
 			w.fail(value, prefix+key.Value, "want a single value")
 			continue
 		}
@@ -73,7 +72,7 @@ func (w *walk) fields(n *yaml.Node, prefix string, fields []field) {
 	}
 	for _, f := range fields {
 		if f.required && !seen[f.name] {
-			w.fail(n, prefix+f.name, "is missing; every rule has "+required(fields))
+			w.fail(n, prefix+f.name, "is missing; "+owner(prefix)+" has "+required(fields))
 		}
 	}
 }
@@ -88,8 +87,13 @@ func required(fields []field) string {
 	return strings.Join(names, ", ")
 }
 
-// scalar tells whether a field takes a single value.
-func scalar(name string) bool { return name != "rules" && name != KindWithin }
+// owner names what the fields with a prefix belong to.
+func owner(prefix string) string {
+	if prefix == "" {
+		return "every rule"
+	}
+	return "every " + strings.TrimSuffix(prefix, ".")
+}
 
 func resolve(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
@@ -108,32 +112,4 @@ func nameOf(n *yaml.Node) string {
 		}
 	}
 	return "?"
-}
-
-func (w *walk) oneOf(n *yaml.Node, field string, values ...string) string {
-	if !slices.Contains(values, n.Value) {
-		w.fail(n, field, fmt.Sprintf("%q is not possible; want one of %s", n.Value, strings.Join(values, ", ")))
-		return values[0]
-	}
-	return n.Value
-}
-
-// maxDuration bounds durations: facts of messages are kept for 400 days.
-const maxDuration = 400 * 24 * time.Hour
-
-func (w *walk) duration(n *yaml.Node, field string) time.Duration {
-	d, err := parseDuration(n.Value)
-	if err != nil || d <= 0 || d > maxDuration {
-		w.fail(n, field, fmt.Sprintf("%q is no duration from 1us to 400d; write it as 90m, 24h or 7d", n.Value))
-	}
-	return d
-}
-
-// parseDuration parses a Go duration or whole days, as 7d.
-func parseDuration(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	return time.ParseDuration(s)
 }
