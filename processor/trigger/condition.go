@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -107,7 +108,11 @@ func (c *condition) holds(m *Message, e *Event) (bool, error) {
 	if c.program == nil {
 		return true, nil
 	}
-	out, _, err := c.program.Eval(&activation{get: c.get, message: m, event: e})
+	a := activations.Get().(*activation)
+	*a = activation{get: c.get, message: m, event: e}
+	out, _, err := c.program.Eval(a)
+	*a = activation{}
+	activations.Put(a)
 	if err != nil {
 		return false, err
 	}
@@ -133,6 +138,10 @@ type activation struct {
 	message *Message
 	event   *Event
 }
+
+// activations are reused: a result is a truth value, an error or the unknown, and
+// none refers to what it came from.
+var activations = sync.Pool{New: func() any { return new(activation) }}
 
 func (a *activation) ResolveName(name string) (any, bool) {
 	get, ok := a.get[name]
