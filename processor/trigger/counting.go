@@ -19,27 +19,32 @@ func (r *Rule) CountsEvent(m *Message, e *Event) (hit, base bool) {
 }
 
 // JudgeCount tells which occurrences of a count per message or recipient the
-// counted events of one key satisfy. They may come in any order, and are sorted
-// by their time in conditions.
+// counted events of one key satisfy, for each once-per key among them. They may
+// come in any order, and are sorted by their time in conditions.
 func (r *Rule) JudgeCount(counted []Counted) (firings []Firing) {
 	slices.SortFunc(counted, func(a, b Counted) int {
 		return cmp.Or(cmp.Compare(a.At(), b.At()), compareID(a.ID, b.ID))
 	})
 	from := 0
+	var keys []string // once-per keys of the firings
 	for i := range counted {
 		b := &counted[i]
 		for b.At()-counted[from].At() > micros(r.Duration) {
 			from++
 		}
-		if i-from+1 < r.Times || !r.ActiveAt(b.At()) {
+		if i-from+1 < r.Times || !r.ActiveAt(b.At()) || b.NoKey {
 			continue
 		}
 		arrived := completed(counted[from:i+1], r.Times)
 		bucket := r.stretch(b.At())
-		k := slices.IndexFunc(firings, func(f Firing) bool { return r.stretch(f.At) == bucket })
+		k := 0
+		for k < len(firings) && (r.stretch(firings[k].At) != bucket || keys[k] != b.OnceKey) {
+			k++
+		}
 		switch {
-		case k < 0:
+		case k == len(firings):
 			firings = append(firings, r.countFiring(b, arrived))
+			keys = append(keys, b.OnceKey)
 		case arrived < firings[k].ArrivedAt:
 			firings[k] = r.countFiring(b, arrived)
 		}
