@@ -17,7 +17,7 @@ func mustSet(t interface {
 	var text strings.Builder
 	text.WriteString("rules:\n")
 	for i, fields := range rules {
-		fmt.Fprintf(&text, "  - name: r%d\n    %s\n", i, strings.ReplaceAll(strings.Replace(fields, "when: ", "when: >-\n  ", 1), "\n", "\n    "))
+		fmt.Fprintf(&text, "  - name: r%d\n    %s\n", i, strings.ReplaceAll(strings.Replace(fields, "\nwhen: ", "\nwhen: >-\n  ", 1), "\n", "\n    "))
 	}
 	set, err := Parse("r.yaml", []byte(text.String()))
 	if err != nil {
