@@ -46,15 +46,18 @@ func (t *task) evaluate(ctx stream.Context, m *message, s *state, sentAt schemas
 		if r.OncePer == trigger.OncePerMessage && r.Cooldown == 0 && s.hasFired(r.Name, occurrence{once: true}) == markFired {
 			continue
 		}
-		key, ok := r.OnceKey(&facts)
-		if !ok {
-			continue
-		}
 		if !dated && r.Settle > 0 {
 			s.dateSuspicions()
 			dated = true
 		}
 		firings, again := r.Judge(&facts, s.events, seen)
+		if len(firings) == 0 && again == 0 {
+			continue
+		}
+		key, ok := r.OnceKey(&facts)
+		if !ok {
+			continue
+		}
 		if again != 0 && (*next == 0 || again < *next) {
 			*next = again
 		}
