@@ -70,6 +70,9 @@ func (v *verifier) noteLeast(ctx context.Context) error {
 			f.least = min(f.least, all[p].frontier())
 		}
 	}
+	if len(v.cfg.Rules.Rules()) > 0 {
+		v.report.Decided = min(v.frontiers.engagement.least, v.frontiers.campaign.least)
+	}
 	return nil
 }
 
