@@ -17,7 +17,7 @@ func mustSet(t interface {
 	var text strings.Builder
 	text.WriteString("rules:\n")
 	for i, fields := range rules {
-		fmt.Fprintf(&text, "  - name: r%d\n    %s\n", i, strings.ReplaceAll(strings.Replace(fields, "when: ", "when: >-\n  ", 1), "\n", "\n    "))
+		fmt.Fprintf(&text, "  - name: r%d\n    %s\n", i, strings.ReplaceAll(strings.Replace(fields, "\nwhen: ", "\nwhen: >-\n  ", 1), "\n", "\n    "))
 	}
 	set, err := Parse("r.yaml", []byte(text.String()))
 	if err != nil {
@@ -134,7 +134,8 @@ func BenchmarkRules(b *testing.B) {
 	for _, shape := range []struct{ name, when string }{
 		{"campaign", `message.campaign_id == "c%d" && event.country != "US"`},
 		{"prefix", `event.url.startsWith("https://shop.example/%d/")`},
-		{"cel", `event.url.size() > 30 && (message.campaign_id == "c%d" || message.custom_id == "d%[1]d")`},
+		{"alternatives", `event.url.size() > 9 && (message.campaign_id == "c%d" || message.custom_id == "d%[1]d")`},
+		{"cel", `event.url.size() == 100 + %d`},
 	} {
 		for _, n := range []int{1, 10, 100, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", shape.name, n), func(b *testing.B) {

@@ -119,10 +119,10 @@ type Rule struct {
 	condition *condition
 	// needs are sets of types of each of which there must be an event; subjects are
 	// the types of those that the condition is judged with.
-	needs     []TypeSet
-	subjects  TypeSet
-	index     int
-	failures  atomic.Uint64
+	needs    []TypeSet
+	subjects TypeSet
+	index    int
+	failures atomic.Uint64
 }
 
 // Failures is the number of evaluations of conditions that ended in an error,
