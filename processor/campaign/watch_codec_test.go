@@ -11,7 +11,9 @@ import (
 
 func drawWatch(t *rapid.T) watch {
 	every := schemas.Timestamp(rapid.Int64Range(1, 1000).Draw(t, "every"))
-	times := func(label string) schemas.Timestamp { return schemas.Timestamp(rapid.Int64Range(0, 1<<50).Draw(t, label)) }
+	times := func(label string) schemas.Timestamp {
+		return schemas.Timestamp(rapid.Int64Range(0, 1<<50).Draw(t, label))
+	}
 	w := watch{
 		tenant: "default", campaign: "spring", every: every, duration: every * schemas.Timestamp(rapid.Int64Range(1, 20).Draw(t, "steps")),
 		decided: floor(times("decided"), every), due: times("due"), firedIn: times("in"),
