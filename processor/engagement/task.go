@@ -258,9 +258,6 @@ func (t *task) Flush(ctx stream.Context) error {
 	if err := t.flushSuppressions(ctx); err != nil {
 		return err
 	}
-	if err := t.flushSuppressions(ctx); err != nil {
-		return err
-	}
 	t.changes.drain(func(d *schemas.CampaignDelta) {
 		ctx.Produce(&kgo.Record{
 			Topic: t.to.deltas,
