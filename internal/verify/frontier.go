@@ -23,8 +23,9 @@ type frontier struct{ least, most schemas.Timestamp }
 // made and may not.
 var unknownFrontier = frontier{0, math.MaxInt64}
 
-// decided tells what a stage must have done by, and undecided what it can't have.
-func (f frontier) decided(due schemas.Timestamp) bool   { return due <= f.least }
+// decided tells what a stage must have done, and undecided what it can't have. At
+// the frontier itself more may come that arrives just then.
+func (f frontier) decided(due schemas.Timestamp) bool   { return due < f.least || due == 0 }
 func (f frontier) undecided(due schemas.Timestamp) bool { return due > f.most }
 
 // stageFrontiers are those that triggers are decided by.
@@ -69,6 +70,9 @@ func (v *verifier) noteLeast(ctx context.Context) error {
 		for p := range end {
 			f.least = min(f.least, all[p].frontier())
 		}
+	}
+	if len(v.cfg.Rules.Rules()) > 0 {
+		v.report.Decided = min(v.frontiers.engagement.least, v.frontiers.campaign.least)
 	}
 	return nil
 }

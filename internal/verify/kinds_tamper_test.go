@@ -61,7 +61,7 @@ func decodeTrigger(w *world, rec *kgo.Record) *schemas.Trigger {
 // TestTamperedTriggersOfAllKindsAreDetected changes one trigger of each rule in
 // one way at a time.
 func TestTamperedTriggersOfAllKindsAreDetected(t *testing.T) {
-	w := kindsWorld(t, 2, 150)
+	w := kindsWorld(t, 2, 150, 0)
 	good, end := w.runKinds(2, 500*time.Hour)
 	first := w.ofEachRule(good)
 	if rules := len(w.rules.Rules()); len(first) != rules {
@@ -123,7 +123,7 @@ func TestTamperedTriggersOfAllKindsAreDetected(t *testing.T) {
 // TestMissingAndMadeUpTriggersAreDetected takes one trigger of each rule away, or
 // adds one.
 func TestMissingAndMadeUpTriggersAreDetected(t *testing.T) {
-	w := kindsWorld(t, 2, 150)
+	w := kindsWorld(t, 2, 150, 0)
 	good, end := w.runKinds(2, 500*time.Hour)
 	first := w.ofEachRule(good)
 	n := int64(len(first))
@@ -188,7 +188,7 @@ func (w *world) move(x *schemas.Trigger) {
 // TestWhatTheFrontierDecides: what is due later than a stage can have come is
 // found out, and so is what is not there though the stage has passed it.
 func TestWhatTheFrontierDecides(t *testing.T) {
-	w := kindsWorld(t, 3, 60)
+	w := kindsWorld(t, 3, 60, 0)
 	out, end := w.runKinds(3, 60*time.Hour)
 	for _, c := range []struct {
 		name     string
@@ -209,7 +209,7 @@ func TestWhatTheFrontierDecides(t *testing.T) {
 // Without markers nothing is known of the frontier: what takes one is neither
 // wanted nor wrong.
 func TestFrontierIsUnknown(t *testing.T) {
-	w := kindsWorld(t, 3, 60)
+	w := kindsWorld(t, 3, 60, 0)
 	out, _ := w.runKinds(3, 60*time.Hour)
 	w.write(out)
 	w.commitAll()
@@ -220,7 +220,7 @@ func TestFrontierIsUnknown(t *testing.T) {
 
 // Triggers of another version of a rule keep those of this one from firing.
 func TestRuleWasChanged(t *testing.T) {
-	w := kindsWorld(t, 4, 60)
+	w := kindsWorld(t, 4, 60, 0)
 	out, end := w.runKinds(4, 60*time.Hour)
 	first := w.ofEachRule(out)
 	for _, i := range first {
@@ -234,7 +234,7 @@ func TestRuleWasChanged(t *testing.T) {
 
 // TestTamperedSuppressionsAreDetected changes the last record of one key.
 func TestTamperedSuppressionsAreDetected(t *testing.T) {
-	w := kindsWorld(t, 5, 80)
+	w := kindsWorld(t, 5, 80, 0)
 	good, end := w.runKinds(5, 60*time.Hour)
 	records := good[schemas.TopicSuppressions]
 	last := len(records) - 1

@@ -24,7 +24,14 @@ func TestRulesOfAllKindsAgree(t *testing.T) {
 	fired := map[string]int{}
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := kindsWorld(t, seed, 40)
+			robot := 0
+			if seed%6 == 5 {
+				robot = 700
+			}
+			w := kindsWorld(t, seed, 40, robot)
+			if seed%4 == 3 { // messages have several lives
+				w.horizon, w.retention = 24*time.Hour, 96*time.Hour
+			}
 			out, end := w.runKinds(seed, until[seed%uint64(len(until))])
 			w.write(out)
 			w.writeMarkers(end)
@@ -53,7 +60,7 @@ func TestRulesOfAllKindsAgree(t *testing.T) {
 // TestKindsBesideLiveTraffic lets half of the webhooks arrive, and be processed,
 // between the cut and the reading of the outputs.
 func TestKindsBesideLiveTraffic(t *testing.T) {
-	w := kindsWorld(t, 6, 0)
+	w := kindsWorld(t, 6, 0, 0)
 	a := &actor{Rand: rand.New(rand.NewPCG(6, 8))}
 	for i := range 120 {
 		a.message(i)

@@ -83,6 +83,18 @@ func (a *actor) message(number int) {
 	}
 }
 
+// robot draws a message that is clicked and opened so often that not all of it is
+// kept in detail.
+func (a *actor) robot(times int) {
+	at := kindsBegin.Add(a.upTo(20 * time.Hour))
+	facts := map[string]any{"message_id": "robot", "recipient": "reader1@example.org", "campaign_id": "spring"}
+	a.event(facts, "delivered", at)
+	for range times {
+		at = at.Add(a.upTo([]time.Duration{time.Minute, 2 * time.Second, 10 * time.Minute}[a.IntN(3)]))
+		a.event(facts, a.one("opened", "clicked"), at)
+	}
+}
+
 // event draws the rest of an event, and how often and when it arrives.
 func (a *actor) event(facts map[string]any, kind string, at time.Time) {
 	a.events++
@@ -114,7 +126,7 @@ func (a *actor) event(facts map[string]any, kind string, at time.Time) {
 		if a.IntN(3) == 0 {
 			delete(e, "occurred_at") // then its time is that of its arrival
 		}
-		a.post(e, arrived.Add(a.upTo(3*time.Hour)))
+		a.post(e, arrived.Add(a.upTo([]time.Duration{time.Minute, 3 * time.Hour, 60 * time.Hour}[a.IntN(3)])))
 	}
 }
 
@@ -131,8 +143,8 @@ func (a *actor) post(event map[string]any, at time.Time) {
 	}})
 }
 
-// kindsWorld has webhooks that rules of all kinds look at.
-func kindsWorld(t *testing.T, seed uint64, messages int) *world {
+// kindsWorld has webhooks that rules of all kinds look at, some of them of a robot.
+func kindsWorld(t *testing.T, seed uint64, messages, robot int) *world {
 	rules, err := trigger.Parse("kinds.yaml", []byte(kindRules))
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +154,9 @@ func kindsWorld(t *testing.T, seed uint64, messages int) *world {
 	a := &actor{Rand: rand.New(rand.NewPCG(seed, 7))}
 	for i := range messages {
 		a.message(i)
+	}
+	if robot > 0 {
+		a.robot(robot)
 	}
 	a.sort()
 	w.postKinds(a.hooks)
@@ -192,8 +207,8 @@ func (w *world) runKinds(seed uint64, until time.Duration) (out map[string][]*kg
 	webhooks := w.webhooks()
 	for p := range int32(partitions) {
 		w.runStage(normalize.Stage(normalize.Config{Serde: w.serde, Secret: normalize.OneSecret(w.secret), Webhooks: memoryReader(webhooks)}), p, webhooks, c.out)
-		c.engagement = append(c.engagement, c.driver(engagement.Stage(engagement.Config{Serde: w.serde, Rules: rules}), p))
-		c.campaign = append(c.campaign, c.driver(campaign.Stage(campaign.Config{Serde: w.serde, Rules: rules}), p))
+		c.engagement = append(c.engagement, c.driver(engagement.Stage(engagement.Config{Serde: w.serde, Rules: rules, Horizon: w.horizon, Retention: w.retention}), p))
+		c.campaign = append(c.campaign, c.driver(campaign.Stage(campaign.Config{Serde: w.serde, Rules: rules, Retention: w.retention}), p))
 	}
 	c.todo, c.deltas, c.frontiers = make([][]arrival, partitions), make([][]*kgo.Record, partitions), make([]schemas.Timestamp, partitions)
 	c.end = schemas.FromTime(kindsBegin.Add(until))

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/posthorn/posthorn/schemas"
 )
 
 // maxDetails bounds the differences that are described one by one.
@@ -41,6 +43,9 @@ type Report struct {
 	Unreadable int64
 	// Occurrences counts the events in the webhooks, repetitions included.
 	Occurrences int64
+	// Decided is up to when, in arrival time, everything that rules decide by it
+	// had to be there; zero: it was not known, or there are no rules.
+	Decided schemas.Timestamp
 }
 
 func (r *Report) check(name string) *Check {
@@ -110,6 +115,9 @@ func (r *Report) PrintChecks(w io.Writer) {
 	}
 	if n := r.Differences(); n > int64(len(r.Details)) {
 		fmt.Fprintf(w, "... and %d more\n", n-int64(len(r.Details)))
+	}
+	if r.Decided != 0 {
+		fmt.Fprintf(w, "What rules wait for is judged up to %s.\n", r.Decided)
 	}
 	if r.Differences() == 0 {
 		fmt.Fprintf(w, "Everything agrees with %d webhooks.\n", r.Webhooks)

@@ -89,6 +89,7 @@ const (
 	byMachine      = "a machine acted"
 	outsideHours   = "it lies outside of the rule's hours"
 	earlierSend    = "an earlier send was known"
+	forgotten      = "its message was forgotten by then"
 )
 
 func (s *scene) judgeOne(r *trigger.Rule, evidence []*schemas.Event) (firing, string) {
@@ -122,6 +123,9 @@ func (s *scene) judgePair(r *trigger.Rule, evidence []*schemas.Event, strict boo
 func (s *scene) settle(r *trigger.Rule, f firing, of *schemas.Event, actors ...*schemas.Event) (firing, string) {
 	if r.Settle > 0 {
 		f.decided = f.arrived + micros(r.Settle)
+		if f.decided >= s.until {
+			return f, forgotten
+		}
 	}
 	for _, e := range actors {
 		if !s.byPerson(r, e, f.decided) {
@@ -147,7 +151,7 @@ func (s *scene) judgeAbsence(r *trigger.Rule, evidence []*schemas.Event) (firing
 	due := max(a.OccurredAt+micros(r.Duration), a.ArrivedAt) + micros(r.Wait)
 	f := firing{evidence: evidence, anchor: a, at: at(a) + micros(r.Duration), arrived: due, decided: due}
 	if due >= s.until {
-		return f, "its message was forgotten by then"
+		return f, forgotten
 	}
 	if r.Of == trigger.AnchorSend && s.superseded(a, due) {
 		return f, earlierSend

@@ -82,14 +82,14 @@ func (s *scene) byPerson(r *trigger.Rule, e *schemas.Event, decided schemas.Time
 func (s *scene) suspectBy(by schemas.Timestamp, e *schemas.Event) bool {
 	if s.suspect == nil {
 		s.suspect = map[schemas.ID]schemas.Timestamp{}
-		arrived := byArrival(s.events)
+		arrived := byArrival(s.seen) // folded events say nothing
 		for i := range arrived {
 			if i+1 < len(arrived) && arrived[i+1].ArrivedAt == arrived[i].ArrivedAt {
 				continue
 			}
 			known := slices.Clone(arrived[:i+1])
 			slices.SortFunc(known, byTime)
-			for e, proof := range automatedOf(known, s.folded) {
+			for e, proof := range automatedOf(known, nil) {
 				if _, before := s.suspect[e.EventID]; !before && proof.any() {
 					s.suspect[e.EventID] = arrived[i].ArrivedAt
 				}
