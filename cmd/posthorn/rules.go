@@ -14,6 +14,6 @@ func (a *app) rulesCommand() *cobra.Command {
 		Long: list.Long, Example: list.Example, RunE: list.RunE,
 	}
 	config.AddFlags(cmd.Flags(), "rules", "brokers", "data")
-	cmd.AddCommand(list, a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesLintCommand(), a.rulesTestCommand())
+	cmd.AddCommand(list, a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesLintCommand(), a.rulesTestCommand(), a.rulesBacktestCommand())
 	return cmd
 }

@@ -48,16 +48,16 @@ func conditionFailures(rules *trigger.Set) (list []uint64) {
 	return list
 }
 
-// end is how far arrival time goes on.
+// end is how far arrival time goes on: what is due then is still decided.
 func (t *Test) end(events []schemas.Event, rules *trigger.Set) schemas.Timestamp {
 	if t.until != nil {
-		return t.until.in(t.start)
+		return t.until.in(t.start) + 1
 	}
 	end := t.start
 	for i := range events {
 		end = max(end, events[i].ArrivedAt, events[i].OccurredAt)
 	}
-	return end + schemas.Timestamp(rehearsal.Reach(rules).Microseconds())
+	return end + schemas.Timestamp(rehearsal.Reach(rules).Microseconds()) + 1
 }
 
 // compare says how what fired differs from what was expected.
