@@ -2,7 +2,9 @@ package trigger
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -49,13 +51,27 @@ func iterates(a *cel.Ast) bool {
 	return found
 }
 
+// identifiers are the names that an expression uses, without repetition.
+func identifiers(e ast.Expr) (names []string) {
+	ast.PreOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind && !slices.Contains(names, e.AsIdent()) {
+			names = append(names, e.AsIdent())
+		}
+	}))
+	return names
+}
+
 // condition is a compiled condition.
 type condition struct {
-	// guards are equalities without which the condition cannot hold. Where they are
-	// all of it there is no program.
+	// logic is its form, guards are the comparisons in it that it demands. Where the
+	// logic is all of it there is no program.
+	logic   logic
 	guards  []guard
 	program cel.Program
-	get     map[string]func(*activation) any
+	// uses are the names of facts in it; never tells that it is the constant false.
+	uses  []string
+	never bool
+	get   map[string]func(*activation) any
 }
 
 // compile parses and type-checks a condition.
@@ -68,36 +84,42 @@ func (c *compiler) compile(text string) (*condition, error) {
 	if !checked.OutputType().IsExactType(cel.BoolType) {
 		return nil, fmt.Errorf("is of type %s; write a condition that is true or false", checked.OutputType())
 	}
-	guards, all := guardsOf(checked.NativeRep().Expr())
-	if all {
-		return &condition{guards: guards}, nil
+	expr := checked.NativeRep().Expr()
+	form := logicOf(expr)
+	compiled := &condition{logic: form, guards: demandedBy(&form), uses: identifiers(expr), never: expr.Kind() == ast.LiteralKind && expr.AsLiteral() == types.False, get: c.get}
+	if form.whole() {
+		return compiled, nil
 	}
+	var err error
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if iterates(checked) {
 		opts = append(opts, cel.CostLimit(maxConditionCost))
 	}
-	program, err := c.env.Program(checked, opts...)
-	if err != nil {
+	if compiled.program, err = c.env.Program(checked, opts...); err != nil {
 		return nil, err
 	}
-	return &condition{guards: guards, program: program, get: c.get}, nil
+	return compiled, nil
 }
 
 // holds evaluates the condition. What depends on an unknown fact does not hold.
 func (c *condition) holds(m *Message, e *Event) (bool, error) {
-	for i := range c.guards {
-		if !c.guards[i].passes(m, e) {
-			return false, nil
-		}
+	if o := c.logic.judge(m, e); o&yes == 0 || o == yes {
+		return o == yes, nil
 	}
-	if c.program == nil {
-		return true, nil
-	}
-	out, _, err := c.program.Eval(&activation{get: c.get, message: m, event: e})
+	a := activations.Get().(*activation)
+	*a = activation{get: c.get, message: m, event: e}
+	out, _, err := c.program.Eval(a)
+	*a = activation{}
+	activations.Put(a)
 	if err != nil {
 		return false, err
 	}
 	return out == types.True, nil
+}
+
+// mayHold tells whether the logic lets the event pass; nil holds.
+func (c *condition) mayHold(m *Message, e *Event) bool {
+	return c == nil || c.logic.judge(m, e)&yes != 0
 }
 
 // activation gives CEL the values of the facts.
@@ -106,6 +128,10 @@ type activation struct {
 	message *Message
 	event   *Event
 }
+
+// activations are reused: a result is a truth value, an error or the unknown, and
+// none refers to what it came from.
+var activations = sync.Pool{New: func() any { return new(activation) }}
 
 func (a *activation) ResolveName(name string) (any, bool) {
 	get, ok := a.get[name]

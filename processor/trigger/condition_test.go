@@ -34,7 +34,7 @@ func TestConditions(t *testing.T) {
 		{`message.tags.exists(t, t.startsWith("v"))`, true, false, 0},
 		{`message.metadata["tier"] == "gold" && message.metadata.tier == "gold"`, true, false, 0},
 		{`message.metadata["level"] == "gold"`, false, false, 0},
-		{`message.metadata["level"].startsWith("g")`, false, false, 1},
+		{`message.metadata["level"].size() > 3`, false, false, 1},
 		{`"spring" == message.campaign_id && message.metadata.tier in ["silver", "gold"]`, true, false, 0},
 		{`message.campaign_id == "spring" && event.country != "US"`, true, false, 0},
 		{`message.campaign_id == "spring" && event.country != ""`, false, false, 0},

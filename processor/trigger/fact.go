@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
 )
 
 // fact is something that conditions may use.
@@ -18,14 +19,15 @@ type fact struct {
 	message func(*Message) string
 }
 
+// Texts are given to CEL as its own type, which it would make of Go's.
 func eventText(name string, f func(*Event) string) fact {
-	return fact{name: "event." + name, typ: cel.StringType, event: f, get: func(a *activation) any { return f(a.event) }}
+	return fact{name: "event." + name, typ: cel.StringType, event: f, get: func(a *activation) any { return types.String(f(a.event)) }}
 }
 
 func messageText(name string, f func(*Message) string) fact {
 	return fact{name: "message." + name, typ: cel.StringType, message: f, get: func(a *activation) any {
 		if s := f(a.message); s != "" {
-			return s
+			return types.String(s)
 		}
 		return nil
 	}}

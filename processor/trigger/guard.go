@@ -2,20 +2,22 @@ package trigger
 
 import (
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 )
 
-// guard is a comparison of a text with constants that a condition demands:
-// judging it takes a fraction of what the condition takes, and rules can be found
-// by it.
+// guard is a comparison of a text with constants in a condition. Rules can be
+// found by those that the condition demands.
 type guard struct {
 	text   text
 	values []string
-	// unequal demands that the text is none of the values, else one of them.
-	unequal bool
+	// compare says how the text matches one of the values; nil: it is equal.
+	compare func(text, value string) bool
+	// not demands that it matches none of them.
+	not bool
 }
 
 // text is a text among the facts: a fact, or the value of a key of the metadata.
@@ -46,58 +48,93 @@ func (t text) name() string {
 	return t.fact.name
 }
 
-func (g *guard) passes(m *Message, e *Event) bool {
+func (g *guard) judge(m *Message, e *Event) outcomes {
 	v, known := g.text.of(m, e)
-	return known && slices.Contains(g.values, v) != g.unequal
+	return outcomeOf(known, known && g.matches(v) != g.not)
 }
 
-// guardsOf returns the guards of a checked condition, and whether they are all of
-// it.
-func guardsOf(e ast.Expr) (guards []guard, all bool) {
-	if name, args := call(e); name == operators.LogicalAnd {
-		all = true
-		for _, arg := range args {
-			g, whole := guardsOf(arg)
-			guards, all = append(guards, g...), all && whole
+func (g *guard) matches(v string) bool {
+	if g.compare == nil {
+		return slices.Contains(g.values, v)
+	}
+	return slices.ContainsFunc(g.values, func(value string) bool { return g.compare(v, value) })
+}
+
+// equals tells that the guard says what the text is.
+func (g *guard) equals() bool { return g.compare == nil && !g.not }
+
+// demandedBy returns the guards that all must hold for a condition to hold.
+func demandedBy(l *logic) (guards []guard) {
+	if l.guard != nil {
+		return []guard{*l.guard}
+	}
+	if l.op == operators.LogicalAnd {
+		for i := range l.parts {
+			guards = append(guards, demandedBy(&l.parts[i])...)
 		}
-		return guards, all
 	}
-	if g, ok := guardOf(e); ok {
-		return []guard{g}, true
-	}
-	return nil, false
+	return guards
 }
 
+// guardOf recognises a comparison that makes a guard.
 func guardOf(e ast.Expr) (g guard, ok bool) {
 	name, args := call(e)
-	if len(args) != 2 {
-		return g, false
-	}
-	switch name {
-	case operators.Equals, operators.NotEquals:
-		a, b := args[0], args[1]
-		if a.Kind() == ast.LiteralKind {
-			a, b = b, a
-		}
-		value, constant := stringOf(b)
-		g.text, ok = textOf(a)
-		g.values, g.unequal = []string{value}, name == operators.NotEquals
-		return g, ok && constant
-	case operators.In:
-		if args[1].Kind() != ast.ListKind || len(args[1].AsList().OptionalIndices()) > 0 {
-			return g, false
-		}
-		for _, element := range args[1].AsList().Elements() {
-			value, constant := stringOf(element)
-			if !constant {
-				return g, false
-			}
-			g.values = append(g.values, value)
-		}
-		g.text, ok = textOf(args[0])
+	switch {
+	case name == operators.LogicalNot:
+		g, ok = guardOf(args[0])
+		g.not = !g.not
 		return g, ok
+	case name == operators.LogicalOr:
+		return eitherOf(args)
+	case name == operators.In:
+		return oneOfList(args)
+	case (name == operators.Equals || name == operators.NotEquals) && args[0].Kind() == ast.LiteralKind:
+		return comparison(args[1], args[0], nil, name == operators.NotEquals)
+	case name == operators.Equals || name == operators.NotEquals:
+		return comparison(args[0], args[1], nil, name == operators.NotEquals)
+	case comparisons[name] != nil && e.AsCall().IsMemberFunction():
+		return comparison(e.AsCall().Target(), args[0], comparisons[name], false)
 	}
 	return g, false
+}
+
+// comparisons are the methods of texts that make guards.
+var comparisons = map[string]func(text, value string) bool{
+	"startsWith": strings.HasPrefix, "endsWith": strings.HasSuffix, "contains": strings.Contains,
+}
+
+func comparison(of, with ast.Expr, compare func(text, value string) bool, not bool) (guard, bool) {
+	value, constant := stringOf(with)
+	t, ok := textOf(of)
+	return guard{text: t, values: []string{value}, compare: compare, not: not}, ok && constant
+}
+
+// eitherOf recognises alternatives for what one text is.
+func eitherOf(alternatives []ast.Expr) (g guard, ok bool) {
+	for i, e := range alternatives {
+		other, ok := guardOf(e)
+		if !ok || !other.equals() || i > 0 && other.text != g.text {
+			return guard{}, false
+		}
+		g.text, g.values = other.text, append(g.values, other.values...)
+	}
+	return g, true
+}
+
+// oneOfList recognises a list of what a text is.
+func oneOfList(args []ast.Expr) (g guard, ok bool) {
+	if args[1].Kind() != ast.ListKind || len(args[1].AsList().OptionalIndices()) > 0 {
+		return g, false
+	}
+	for _, element := range args[1].AsList().Elements() {
+		value, constant := stringOf(element)
+		if !constant {
+			return g, false
+		}
+		g.values = append(g.values, value)
+	}
+	g.text, ok = textOf(args[0])
+	return g, ok
 }
 
 func call(e ast.Expr) (name string, args []ast.Expr) {

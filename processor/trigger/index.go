@@ -59,7 +59,7 @@ func (r *Rule) demands() (guards []guard) {
 		return nil
 	}
 	for _, g := range r.condition.guards {
-		if !g.unequal && len(g.values) > 0 {
+		if g.equals() && len(g.values) > 0 {
 			guards = append(guards, g)
 		}
 	}

@@ -33,6 +33,9 @@ func earlier(a, b candidate) int {
 // order; what is returned refers to them. Of each occurrence there is the first
 // firing that is not expired, else the first.
 func (r *Rule) Judge(m *Message, events []Event, frontier schemas.Timestamp) (firings []Firing, next schemas.Timestamp) {
+	if !r.conceivable(m, events) {
+		return nil, 0
+	}
 	var buf [8]candidate
 	candidates := r.candidates(buf[:0], m, events)
 	slices.SortFunc(candidates, earlier)
@@ -63,6 +66,17 @@ func (r *Rule) Judge(m *Message, events []Event, frontier schemas.Timestamp) (fi
 		}
 	}
 	return firings, 0
+}
+
+// conceivable tells, in far less time than it takes to judge, whether the
+// condition may hold for any event that it may be judged with.
+func (r *Rule) conceivable(m *Message, events []Event) bool {
+	for i := range events {
+		if r.subjects.Has(events[i].Type) && r.condition.mayHold(m, &events[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Rule) candidates(dst []candidate, m *Message, events []Event) []candidate {

@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"github.com/posthorn/posthorn/schemas"
@@ -22,6 +23,17 @@ func (s *TypeSet) Add(t schemas.EventType) { *s |= 1 << uint(t) }
 
 // Has tells whether a type is in the set.
 func (s TypeSet) Has(t schemas.EventType) bool { return s&(1<<uint(t)) != 0 }
+
+// String lists the types.
+func (s TypeSet) String() string {
+	var names []string
+	for t := schemas.EventTypeUnknown; t <= schemas.EventTypeUnsuppressed; t++ {
+		if s.Has(t) {
+			names = append(names, t.String())
+		}
+	}
+	return strings.Join(names, ", ")
+}
 
 // Set is a list of rules with distinct names. Its zero value and nil are empty.
 // It is never changed and safe for concurrent use.
