@@ -47,7 +47,7 @@ chaos-ingest: build ## kill the gateway 20 times under load, fill its disk, take
 	$(GO) run ./internal/chaos -gateway -seed $(SEED) -rate 300 $(CHAOS_INGEST)
 
 # One after the other: each has the machine to itself.
-BENCHES = ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages \
+BENCHES = ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages ./internal/e2e:TestBenchRules \
 	./internal/e2e:TestBenchPipeline ./internal/e2e:TestBenchLatency
 
 bench: build ## measure gateway, codec, stages, pipeline and latency (POSTHORN_BENCH_EVENTS=1000000)
