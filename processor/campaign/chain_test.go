@@ -182,7 +182,7 @@ func (c *chain) read(p, most int, end string) {
 
 // run brings all events through the stages, in one of all the ways.
 func (c *chain) run(end schemas.Timestamp) {
-	for range rapid.IntRange(0, 120).Draw(c.T, "turns") {
+	for range rapid.IntRange(0, 200).Draw(c.T, "turns") {
 		task := rapid.IntRange(0, tasks-1).Draw(c.T, "task")
 		f := c.engagement[task]
 		switch rapid.IntRange(0, 9).Draw(c.T, "turn") {
@@ -248,7 +248,7 @@ func TestChain(t *testing.T) {
 	live := trigger.NewLive(mustRules(t, chainRules))
 	fired := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		events := rapid.SliceOfN(rapid.Custom(drawEvent), 1, 80).Draw(rt, "events")
+		events := rapid.SliceOfN(rapid.Custom(drawEvent), 30, 80).Draw(rt, "events")
 		end := base + at(4*time.Hour) - base
 		want := expectedOf(events, end)
 		for _, s := range want {

@@ -173,3 +173,20 @@ func TestLargeWindow(t *testing.T) {
 	}
 	r.expect("")
 }
+
+// A day of arrivals that were not decided, in steps of a second.
+func BenchmarkCatchUp(b *testing.B) {
+	rule := mustRules(b, strings.Replace(bounceRule, "duration: 10m, every: 1m", "duration: 24m, every: 1s", 1)).Rule("bounces")
+	for b.Loop() {
+		var w watch
+		w.adopt(rule)
+		for i := range 86_400 {
+			w.add(rule, &schemas.RuleDelta{StepAt: at(time.Duration(i) * time.Second), Hits: int64(i / 1000 % 2), Base: 10}, 0)
+		}
+		said := 0
+		w.decide(rule, at(25*time.Hour), func(firing) { said++ })
+		if said == 0 || !w.empty() {
+			b.Fatalf("said %d, left %+v", said, w)
+		}
+	}
+}

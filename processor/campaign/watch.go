@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -86,7 +87,7 @@ func (w *watch) add(r *trigger.Rule, d *schemas.RuleDelta, frontier schemas.Time
 	if w.useless(r, at) {
 		return true
 	}
-	i, found := slices.BinarySearchFunc(w.steps, at, func(s step, at schemas.Timestamp) int { return int(s.at - at) })
+	i, found := slices.BinarySearchFunc(w.steps, at, func(s step, at schemas.Timestamp) int { return cmp.Compare(s.at, at) })
 	if !found {
 		w.steps = slices.Insert(w.steps, i, step{at: at})
 	}
@@ -145,12 +146,18 @@ func (w *watch) next(r *trigger.Rule) schemas.Timestamp {
 		leaving = w.steps[len(w.steps)-1].at
 	}
 	h := leaving + w.duration + w.every
-	for i := range w.steps {
-		if end := w.steps[i].at + w.every; end > w.decided {
-			return min(h, end)
-		}
+	if open := w.split(); open < len(w.steps) {
+		h = min(h, w.steps[open].at+w.every)
 	}
 	return h
+}
+
+// split returns the number of steps that are decided.
+func (w *watch) split() int {
+	n, _ := slices.BinarySearchFunc(w.steps, w.decided, func(s step, decided schemas.Timestamp) int {
+		return cmp.Compare(s.at+w.every, decided+1)
+	})
+	return n
 }
 
 // decide looks at every boundary up to the frontier at which something may
@@ -218,7 +225,7 @@ func (w *watch) prune(r *trigger.Rule) int {
 	for n < len(w.steps) && w.useless(r, w.steps[n].at) {
 		n++
 	}
-	w.steps = slices.Delete(w.steps, 0, n)
+	w.steps = w.steps[n:] // not moved: after a standstill a great many may follow
 	return n
 }
 

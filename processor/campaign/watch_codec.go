@@ -21,15 +21,6 @@ const (
 	watchFired
 )
 
-// split returns the number of steps that are decided.
-func (w *watch) split() int {
-	n := 0
-	for n < len(w.steps) && w.steps[n].at+w.every <= w.decided {
-		n++
-	}
-	return n
-}
-
 func (w *watch) appendHead(b []byte) []byte {
 	bits := byte(0)
 	for i, set := range [...]bool{w.raised, w.waiting, w.fired} {
