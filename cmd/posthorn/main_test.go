@@ -31,6 +31,8 @@ func TestCommandsWithoutServices(t *testing.T) {
 	t.Setenv("POSTHORN_RECIPIENT_SECRET", "0123456789abcdef")
 	good := file(t, "good.yaml", "rules: [{name: r, within: {event: opened, of: send, duration: 24h}, call: shop}]\n")
 	bad := file(t, "bad.yaml", "rules: [{name: r, within: {event: opned, of: send, duration: 24h}}]\n")
+	odd := file(t, "odd.yaml", "rules: [{name: r, within: {event: opened, of: send, duration: 24h}}]\n")
+	test := file(t, "test.yaml", "rules: "+odd+"\ntests: [{name: t, events: [{type: sent, at: 0}, {type: opened, at: +1h}], expect: [{rule: r, at: +1h}]}]\n")
 	for _, c := range []struct {
 		args    string
 		code    int
@@ -45,8 +47,24 @@ func TestCommandsWithoutServices(t *testing.T) {
 		{args: "config --log-level loud", code: 1, out: "level: loud", problem: "log.level"},
 		{args: "config --config /no/such/file", code: 1, problem: "reading configuration"},
 		{args: "config --rules " + good, code: 1, problem: `endpoint "shop" is not configured`},
-		{args: "rules lint " + good, out: "rule r is fine"},
-		{args: "rules lint " + bad, code: 1, problem: "opned"},
+		{args: "rules lint " + good, out: "good.yaml:1: rule r (within, version"},
+		{args: "rules lint " + bad, code: 1, out: `bad.yaml:1: error: rule "r": within.event: "opned" is no type of event`},
+		{args: "rules lint --rules " + good, code: 1, out: `good.yaml:1: error: rule "r": call: endpoint "shop" is not configured`},
+		{args: "rules lint " + odd, out: `odd.yaml:1: warning: rule "r": call: is missing`},
+		{args: "rules lint --strict " + odd, code: 1, out: "warning"},
+		{args: "rules lint --json " + odd, out: `"severity": "warning"`},
+		{args: "rules lint --json " + good, out: `"findings": []`},
+		{args: "rules lint /no/such/file", code: 1, out: `error: rules "/no/such/file": no such file`},
+		{args: "rules test " + test, out: "1 test\n"},
+		{args: "rules test --run ^x " + test, out: "[no tests to run]"},
+		{args: "rules test --run ( " + test, code: 1, problem: "--run: "},
+		{args: "rules test " + bad, code: 1, out: "tests: is missing"},
+		{args: "rules test", code: 1, problem: "requires at least 1 arg"},
+		{args: "rules backtest --rules " + good, code: 1, problem: "kafka.brokers: is missing"},
+		{args: "rules backtest --brokers a:1 --registry http://r:1", code: 1, problem: "there are no rules"},
+		{args: "rules backtest --brokers a:1 --registry http://r:1 --rules " + good + " --rule x", code: 1, problem: `there is no rule "x"; the rules are r`},
+		{args: "rules backtest --brokers a:1 --registry http://r:1 --rules " + good + " --since yesterday", code: 1, problem: `--since: "yesterday" is no time`},
+		{args: "rules backtest --brokers a:1 --registry http://r:1 --rules " + good + " --since 1d --until 2d", code: 1, problem: "nothing between them"},
 		{args: "replay", code: 1, problem: "--rejected or --webhook"},
 		{args: "replay --rejected", code: 1, problem: "kafka.brokers: is missing"},
 		{args: "tail posthorn.events", code: 1, problem: "registry.url: is missing"},

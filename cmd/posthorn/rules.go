@@ -10,10 +10,10 @@ import (
 func (a *app) rulesCommand() *cobra.Command {
 	list := a.rulesListCommand()
 	cmd := &cobra.Command{
-		Use: "rules", Short: "List trigger rules; check, pause and resume them", Args: cobra.NoArgs,
+		Use: "rules", Short: "List trigger rules; check, test, pause and resume them", Args: cobra.NoArgs,
 		Long: list.Long, Example: list.Example, RunE: list.RunE,
 	}
 	config.AddFlags(cmd.Flags(), "rules", "brokers", "data")
-	cmd.AddCommand(list, a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesLintCommand(), a.rulesTestCommand())
+	cmd.AddCommand(list, a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesLintCommand(), a.rulesTestCommand(), a.rulesBacktestCommand())
 	return cmd
 }

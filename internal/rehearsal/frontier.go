@@ -25,11 +25,7 @@ func (f *frontier) commit() error {
 // moveTo moves the frontier up to to. It stops wherever a timer is due: it moves
 // by the clock where nothing arrives, so timers do not wait for the next event.
 func (f *frontier) moveTo(to schemas.Timestamp) error {
-	for {
-		due := schemas.FromTime(f.driver.NextTimer())
-		if due == 0 || due > to {
-			break
-		}
+	for due := f.nextTimer(); due != 0 && due <= to; due = f.nextTimer() {
 		if err := f.step(max(due, f.at)); err != nil {
 			return err
 		}
@@ -39,6 +35,9 @@ func (f *frontier) moveTo(to schemas.Timestamp) error {
 	}
 	return f.step(to)
 }
+
+// nextTimer is when the next timer is due; 0: there is none.
+func (f *frontier) nextTimer() schemas.Timestamp { return schemas.FromTime(f.driver.NextTimer()) }
 
 func (f *frontier) step(to schemas.Timestamp) error {
 	f.at = to

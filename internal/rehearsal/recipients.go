@@ -59,7 +59,7 @@ func (r *Recipients) Event(e *schemas.Event) error {
 		return fmt.Errorf("event %s arrived at %s, before one that was taken already", e.EventID, e.ArrivedAt)
 	}
 	if e.ArrivedAt > r.arrived {
-		if err := r.Advance(e.ArrivedAt - 1); err != nil {
+		if err := r.Advance(e.ArrivedAt); err != nil {
 			return err
 		}
 		r.arrived = e.ArrivedAt
@@ -70,7 +70,7 @@ func (r *Recipients) Event(e *schemas.Event) error {
 }
 
 // Advance commits what was taken and moves the frontier: everything that arrived
-// up to then has been taken.
+// before then has been taken.
 func (r *Recipients) Advance(to schemas.Timestamp) error {
 	if err := r.commit(); err != nil {
 		return err
