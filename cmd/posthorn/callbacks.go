@@ -20,19 +20,26 @@ const drainTimeout = 5 * time.Second
 
 func (s *stages) delivery(ctx context.Context, to *actors) error {
 	g := s.live.Generation
+	reader, err := kafka.NewReader(s.kafka)
+	if err != nil {
+		return err
+	}
 	var w *stream.Worker
 	d, err := delivery.New(delivery.Config{
 		Serde: s.serde, Endpoints: s.endpoints, Wake: func() { w.Wake() },
 		Generation: g, Rebuilt: s.live.Since, MaxAge: maxAges(s.rules),
-		Confirm: func() error { return s.confirm(ctx, g) },
-		Retry:   retrySchedule(s.cfg.Delivery), Timeout: s.cfg.Delivery.Timeout, DisableAfter: disableAfter(s.cfg.Delivery), Limit: limits(s.rules),
+		Confirm:  func() error { return s.confirm(ctx, g) },
+		Controls: s.controls.Snapshot, Triggers: reader,
+		Retry: retrySchedule(s.cfg.Delivery), Timeout: s.cfg.Delivery.Timeout, DisableAfter: disableAfter(s.cfg.Delivery), Limit: limits(s.rules),
 		Version: version(), Registerer: s.reg, Logger: s.log,
 	})
 	if err != nil {
+		reader.Close()
 		return err
 	}
 	if w, err = s.newWorker(d.Stage()); err != nil {
 		d.Close()
+		reader.Close()
 		return err
 	}
 	drain := func() error {
@@ -42,7 +49,9 @@ func (s *stages) delivery(ctx context.Context, to *actors) error {
 	}
 	s.ready(config.StageDelivery, w)
 	to.add("stage "+config.StageDelivery, func(ctx context.Context) error {
+		defer reader.Close()
 		defer d.Close()
+		defer s.controls.Wake(w.Wake)()
 		if err := s.awaitPredecessor(ctx, d.Stage()); err != nil {
 			// The state was opened and must be closed; a worker that ends at once
 			// does that.

@@ -6,18 +6,37 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/posthorn/posthorn/analytics"
+	"github.com/posthorn/posthorn/internal/controls"
 	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/telemetry"
 )
 
-// followGenerations learns which generation is live, and keeps it in sight until
-// everything that was added to the actors before is stopped.
+// followGenerations learns which generation is live and what people ask of calls,
+// and keeps both in sight until everything that was added to the actors before is
+// stopped.
 func (n *node) followGenerations(ctx context.Context, to *actors) (err error) {
 	if n.generations, err = generation.Follow(ctx, n.kafka, n.log); err != nil {
 		return err
 	}
+	if n.controls, err = controls.Follow(ctx, n.kafka, n.log); err != nil {
+		return err
+	}
 	to.add("generations", n.generations.Run)
+	to.add("controls", n.controls.Run)
 	return nil
+}
+
+// paused tells the API whether calls of a rule are held.
+func (n *node) paused(rule string) *analytics.Pause {
+	if n.controls == nil {
+		return nil
+	}
+	r := n.controls.Snapshot().Rules[rule]
+	if !r.Paused {
+		return nil
+	}
+	return &analytics.Pause{By: r.By, At: r.At, Reason: r.Reason}
 }
 
 // follow runs actors for the live generation: when another one goes live, they

@@ -17,6 +17,7 @@ import (
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/spool"
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/controls"
 	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/internal/telemetry"
@@ -37,6 +38,8 @@ type node struct {
 	epoch int64
 	// generations is set where something derived is written or read.
 	generations *generation.Follower
+	// controls is set with generations.
+	controls *controls.Follower
 }
 
 // newNode connects to the cluster and registers the schemas.
@@ -133,7 +136,7 @@ func credentials(s config.Source) (provider.Credentials, error) {
 
 // api adds the HTTP API, with metrics and health beside it.
 func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
-	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Logger: n.log})
+	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Paused: n.paused, Logger: n.log})
 	watch := n.watch()
 	mux := http.NewServeMux()
 	mux.Handle("/", api)

@@ -64,6 +64,8 @@ type Config struct {
 	// Controls returns what people ask of calls, complete as of the start; nil:
 	// nothing. Wake should be called when it changes.
 	Controls func() *controls.Snapshot
+	// Triggers reads the triggers of calls that are to be made again; nil: none are.
+	Triggers TriggerReader
 	// Confirm, where set, is asked before a task begins, after its partition was
 	// assigned, and says why it must not: two generations would share its state.
 	Confirm func() error

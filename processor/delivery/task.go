@@ -22,6 +22,8 @@ type task struct {
 	spans   map[string]span  // endpoints that fail, by name
 	tallies map[string]tally // by rule
 
+	applied uint64 // version of the requests that are all applied
+
 	swept     []byte // where the sweep of the ledger is
 	nextSweep time.Time
 

@@ -25,11 +25,12 @@ type task struct {
 	horizon         schemas.Timestamp // in microseconds
 	sweep           sweep.Sweep
 
-	event   schemas.Event // of the record in work
-	key     []byte
-	cache   cache
-	dirty   []*message
-	changes changes
+	event       schemas.Event // of the record in work
+	key         []byte
+	cache       cache
+	dirty       []*message
+	changes     changes
+	suppressing suppressing
 }
 
 // headSize is the size of the wire format's head.
@@ -38,14 +39,15 @@ const headSize = 5
 func newTask(c Config) *task {
 	head := func(topic string) []byte { return c.Serde.Append(nil, topic, new(schemas.Event))[:headSize] }
 	t := &task{
-		serde:   c.Serde,
-		rules:   c.Rules.Rules(),
-		to:      outputsOf(c.Generation),
-		inHead:  head(schemas.TopicEventsByRecipient),
-		outHead: head(schemas.TopicEvents),
-		horizon: schemas.Timestamp(cmp.Or(c.Horizon, DefaultHorizon).Microseconds()),
-		cache:   cache{size: cmp.Or(c.cacheSize, cacheSize)},
-		changes: changes{retention: schemas.Timestamp(cmp.Or(c.Retention, DefaultRetention).Microseconds())},
+		serde:       c.Serde,
+		rules:       c.Rules.Rules(),
+		to:          outputsOf(c.Generation),
+		inHead:      head(schemas.TopicEventsByRecipient),
+		outHead:     head(schemas.TopicEvents),
+		horizon:     schemas.Timestamp(cmp.Or(c.Horizon, DefaultHorizon).Microseconds()),
+		cache:       cache{size: cmp.Or(c.cacheSize, cacheSize)},
+		changes:     changes{retention: schemas.Timestamp(cmp.Or(c.Retention, DefaultRetention).Microseconds())},
+		suppressing: suppressing{topic: c.Generation.Topic(schemas.TopicSuppressions)},
 	}
 	t.sweep = sweep.Sweep{Store: storeMessages, From: []byte{keyMessage}, Expired: t.expired, Delete: t.expire}
 	return t
@@ -102,6 +104,9 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 			t.write(m)
 		}
 		return nil
+	}
+	if err := t.suppress(ctx, e); err != nil {
+		return err
 	}
 	t.touch(m)
 	t.keepFolded(ctx, m, s.add(e, f))
@@ -220,6 +225,9 @@ func (t *task) Flush(ctx stream.Context) error {
 		}
 		ctx.Store(storeMessages).Put(m.key, m.append(make([]byte, 0, 160+48*len(m.state.events))))
 		m.dirty, m.changed = false, false
+	}
+	if err := t.flushSuppressions(ctx); err != nil {
+		return err
 	}
 	t.changes.drain(func(d *schemas.CampaignDelta) {
 		ctx.Produce(&kgo.Record{
