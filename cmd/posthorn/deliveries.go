@@ -48,7 +48,7 @@ id (posthorn recipient id).`,
 	}
 	config.AddFlags(cmd.Flags(), "api", "data")
 	f := cmd.Flags()
-	f.BoolVar(&o.failed, "failed", false, "only attempts that were the last and failed")
+	f.BoolVar(&o.failed, "failed", false, "only attempts that failed for good: no further one followed by itself")
 	f.StringVar(&o.status, "status", "", "succeeded, retrying, failed, disabled or enabled")
 	f.StringVar(&o.endpoint, "endpoint", "", "of this endpoint")
 	f.StringVar(&o.rule, "rule", "", "of this rule")
