@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race chaos chaos-ingest bench bench-engine bench-ingest microbench verify lint vuln generate clean
+.PHONY: help build demo test race chaos chaos-ingest chaos-delivery bench bench-engine bench-ingest microbench verify lint vuln generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,12 +39,19 @@ CHAOS_INGEST = -kills 20 -duration 12m -report internal/chaos/reports/$$(date -u
 ifdef SHORT
 CHAOS_INGEST = -kills 5 -duration 2m
 endif
+CHAOS_DELIVERY = -kills 10 -quiet 60s -pause 8s
+ifdef SHORT
+CHAOS_DELIVERY = -kills 10 -quiet 6s -pause 2s
+endif
 
 chaos: ## break a three-broker cluster and its workers, verify (SEED=1; SHORT=1: 3 minutes)
 	$(GO) run ./internal/chaos -seed $(SEED) $(CHAOS)
 
 chaos-ingest: build ## kill the gateway 20 times under load, fill its disk, take Kafka away; nothing is lost (SEED=1; SHORT=1: 2 minutes)
 	$(GO) run ./internal/chaos -gateway -seed $(SEED) -rate 300 $(CHAOS_INGEST)
+
+chaos-delivery: ## kill workers that call 50 endpoints, half of them dead, with 10,000 calls pending; nothing is lost or called again once recorded (SEED=1; SHORT=1: a minute)
+	$(GO) run ./internal/chaos -delivery -seed $(SEED) $(CHAOS_DELIVERY)
 
 # One after the other: each has the machine to itself.
 BENCHES = ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages \

@@ -23,7 +23,13 @@
 // every webhook that was acknowledged must be in posthorn.webhooks, and every
 // event counted once.
 //
-//		go run ./internal/chaos -gateway -seed 1 -kills 20 -duration 12m
+//	go run ./internal/chaos -gateway -seed 1 -kills 20 -duration 12m
+//
+// With -delivery it kills workers that call endpoints, half of which are dead:
+// nothing may be missing at those that live, nobody called again once that is
+// recorded, and no dead endpoint may delay another.
+//
+//		go run ./internal/chaos -delivery -seed 1 -kills 10
 //
 //	  - schedule.go, kinds.go: which faults, of which kinds, when;
 //	  - strike_*.go: what each does;
@@ -32,7 +38,9 @@
 //	  - absence.go, absence_check.go: the stage with timers, and its check;
 //	  - run.go, report.go: the run, and what is kept of it;
 //	  - gateway.go, client.go, senders.go: the gateways, and who posts what to them;
-//	  - ingest_run.go, ingest_check.go, ingest_report.go: their run.
+//	  - ingest_run.go, ingest_check.go, ingest_report.go: their run;
+//	  - shops.go, delivery_worker.go: the endpoints, and the workers that call them;
+//	  - delivery_run.go, delivery_check.go: their run.
 package main
 
 import (
@@ -49,8 +57,9 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "worker" {
-		if err := runWorker(); err != nil {
+	workers := map[string]func() error{"worker": runWorker, "delivery-worker": runDeliveryWorker}
+	if len(os.Args) == 2 && workers[os.Args[1]] != nil {
+		if err := workers[os.Args[1]](); err != nil {
 			fmt.Fprintln(os.Stderr, "chaos worker:", err)
 			os.Exit(1)
 		}
@@ -74,7 +83,10 @@ func command() (ok bool, err error) {
 	flag.StringVar(&o.report, "report", "", "file to write the report to")
 	flag.StringVar(&o.dir, "dir", "", "folder for logs and state, kept at the end; default: a temporary one, removed unless the run fails")
 	gateway := flag.Bool("gateway", false, "break the gateway instead of the workers")
-	flag.IntVar(&o.kills, "kills", 20, "with -gateway: kills of a gateway that must hit work in progress")
+	deliver := flag.Bool("delivery", false, "kill workers that call endpoints, half of which are dead")
+	flag.DurationVar(&o.quiet, "quiet", 30*time.Second, "with -delivery: time before the kills in which the delay of calls is measured")
+	flag.DurationVar(&o.pause, "pause", 6*time.Second, "with -delivery: mean time between kills")
+	flag.IntVar(&o.kills, "kills", 20, "with -gateway: kills of a gateway that must hit work in progress; with -delivery: kills of a worker")
 	flag.StringVar(&o.posthorn, "posthorn", "bin/posthorn", "with -gateway: the binary to run it with")
 	flag.BoolVar(&o.spool, "spool", true, "with -gateway: it has a spool")
 	plan := flag.Int("plan", 0, "print that many rounds of the plan and end")
@@ -102,6 +114,9 @@ func command() (ok bool, err error) {
 	run := runWorkers
 	if *gateway {
 		run = runGateways
+	}
+	if *deliver {
+		run = runDelivery
 	}
 	if ok, err = run(ctx, o); !ok || err != nil {
 		fmt.Println("FAILED; logs are in", o.dir)

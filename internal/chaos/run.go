@@ -38,6 +38,9 @@ type options struct {
 	kills    int    // of gateways, that must hit work in progress
 	posthorn string // the binary
 	spool    bool   // the gateways have one
+
+	// Of a run of the delivery.
+	quiet, pause time.Duration
 }
 
 // run is one run of the harness.
