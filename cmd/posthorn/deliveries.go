@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -167,13 +166,6 @@ func (a *app) listDeliveries(ctx context.Context, cfg *config.Config, o deliveri
 		fmt.Fprintf(a.out, "The latest %d; there are more: --limit, --since and --until choose others.\n", len(list.Deliveries))
 	}
 	return nil
-}
-
-func (a *app) printJSON(v any) error {
-	out := json.NewEncoder(a.out)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", "  ")
-	return out.Encode(v)
 }
 
 func attemptText(n int, manual bool) string {

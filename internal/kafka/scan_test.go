@@ -17,7 +17,7 @@ import (
 func scanned(t *testing.T) (kafka.Config, time.Time) {
 	t.Helper()
 	cfg := cluster(t, kfake.SeedTopics(3, "t"))
-	p, err := kafka.NewProducer(cfg, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	p, err := kafka.NewProducer(cfg, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RecordDeliveryTimeout(time.Hour)) // the records bear earlier times
 	if err != nil {
 		t.Fatal(err)
 	}
