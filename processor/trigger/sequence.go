@@ -60,7 +60,7 @@ func (r *Rule) links(m *Message, events []Event) (links []link, sends []*Event) 
 		}
 		var steps uint16
 		for k := range r.Steps {
-			if s := &r.Steps[k]; s.types().Has(e.Type) && r.acts(e) && r.StepHolds(k, m, e) {
+			if s := &r.Steps[k]; s.types().Has(e.Type) && (s.Send || r.acts(e)) && r.StepHolds(k, m, e) {
 				steps |= 1 << k
 			}
 		}
