@@ -54,7 +54,7 @@ chaos-delivery: ## kill workers that call 50 endpoints, half of them dead, with 
 	$(GO) run ./internal/chaos -delivery -seed $(SEED) $(CHAOS_DELIVERY)
 
 # One after the other: each has the machine to itself.
-BENCHES = ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages \
+BENCHES = ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages ./internal/e2e:TestBenchRules \
 	./internal/e2e:TestBenchPipeline ./internal/e2e:TestBenchLatency
 
 bench: build ## measure gateway, codec, stages, pipeline and latency (POSTHORN_BENCH_EVENTS=1000000)

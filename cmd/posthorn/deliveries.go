@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -48,7 +47,7 @@ id (posthorn recipient id).`,
 	}
 	config.AddFlags(cmd.Flags(), "api", "data")
 	f := cmd.Flags()
-	f.BoolVar(&o.failed, "failed", false, "only attempts that were the last and failed")
+	f.BoolVar(&o.failed, "failed", false, "only attempts that failed for good: no further one followed by itself")
 	f.StringVar(&o.status, "status", "", "succeeded, retrying, failed, disabled or enabled")
 	f.StringVar(&o.endpoint, "endpoint", "", "of this endpoint")
 	f.StringVar(&o.rule, "rule", "", "of this rule")
@@ -167,13 +166,6 @@ func (a *app) listDeliveries(ctx context.Context, cfg *config.Config, o deliveri
 		fmt.Fprintf(a.out, "The latest %d; there are more: --limit, --since and --until choose others.\n", len(list.Deliveries))
 	}
 	return nil
-}
-
-func (a *app) printJSON(v any) error {
-	out := json.NewEncoder(a.out)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", "  ")
-	return out.Encode(v)
 }
 
 func attemptText(n int, manual bool) string {

@@ -83,7 +83,7 @@ func (a *app) retry(ctx context.Context, cfg *config.Config, ids []string, o ret
 		return err
 	}
 	if lost := lostCalls(calls); lost > 0 {
-		fmt.Fprintf(a.out, "%d can't be made: Kafka does not keep their triggers any more.\n", lost)
+		fmt.Fprintf(a.out, "%s can't be made: Kafka keeps the trigger no more.\n", numberOfCalls(lost))
 		if lost == len(calls) {
 			return errSilent
 		}
@@ -95,11 +95,18 @@ func (a *app) retry(ctx context.Context, cfg *config.Config, ids []string, o ret
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%d calls are asked for; what becomes of them: posthorn deliveries tail\n", asked)
+	fmt.Fprintf(a.out, "Asked for %s; what comes of it: posthorn deliveries tail\n", numberOfCalls(asked))
 	if before := len(calls) - lostCalls(calls) - asked; before > 0 {
-		fmt.Fprintf(a.out, "%d were asked for before and have not begun.\n", before)
+		fmt.Fprintf(a.out, "Asked for before, and not begun: %s.\n", numberOfCalls(before))
 	}
 	return nil
+}
+
+func numberOfCalls(n int) string {
+	if n == 1 {
+		return "1 call"
+	}
+	return fmt.Sprint(n, " calls")
 }
 
 func lostCalls(calls []*redeliver.Call) (n int) {
@@ -132,7 +139,7 @@ func (a *app) findFailed(ctx context.Context, f *redeliver.Finder, o retryOption
 	if more {
 		of = ", the first of more,"
 	}
-	fmt.Fprintf(a.out, "%d calls%s failed: %s\n", len(calls), of, groups(calls))
+	fmt.Fprintf(a.out, "%s%s failed: %s\n", numberOfCalls(len(calls)), of, groups(calls))
 	return calls, nil
 }
 

@@ -102,14 +102,14 @@ func TestRetry(t *testing.T) {
 		{"no id", "", "x", 1, "", `"x" is no id`, 0},
 		{"unknown", "", id(9), 1, "", "no call was made", 0},
 		{"succeeded", "", id(3), 1, "", "--force", 0},
-		{"a person says no", "n\n", "--failed", 1, "3 calls failed: 3 to shop for discount\n1 can't be made", "nothing is done", 0},
+		{"a person says no", "n\n", "--failed", 1, "3 calls failed: 3 to shop for discount\n1 call can't be made", "nothing is done", 0},
 		{"nobody says anything", "", "--failed", 1, "Make them again? [y/N]", "nothing is done", 0},
 		{"other rule", "", "--failed --rule other", 0, "No calls failed", "", 0},
 		{"bad since", "", "--failed --since yesterday", 1, "", "--since: ", 0},
-		{"by id", "", id(1), 0, "1 calls are asked for", "", 1},
-		{"yes", "y\n", "--failed --since 1h --endpoint shop", 0, "1 calls are asked for; what becomes of them: posthorn deliveries tail\n1 were asked for before", "", 2},
-		{"forced", "", id(3) + " --force", 0, "1 calls are asked for", "", 3},
-		{"trigger is gone", "", id(4), 1, "does not keep their triggers", "", 3},
+		{"by id", "", id(1), 0, "Asked for 1 call;", "", 1},
+		{"yes", "y\n", "--failed --since 1h --endpoint shop", 0, "Asked for 1 call; what comes of it: posthorn deliveries tail\nAsked for before, and not begun: 1 call.", "", 2},
+		{"forced", "", id(3) + " --force", 0, "Asked for 1 call;", "", 3},
+		{"trigger is gone", "", id(4), 1, "keeps the trigger no more", "", 3},
 	} {
 		code, out, errOut := answering(t, tt.input, append([]string{"deliveries", "retry"}, strings.Fields(tt.args)...)...)
 		if code != tt.code || !strings.Contains(out, tt.out) || !strings.Contains(errOut, tt.problem) || f.requests() != tt.requests {

@@ -95,8 +95,8 @@ func runWorker() error {
 	group, ctx := errgroup.WithContext(ctx)
 	stages := []stream.Stage{
 		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(secret)), Webhooks: reader}),
-		engagement.Stage(engagement.Config{Serde: serde, Rules: rules}),
-		campaign.Stage(campaign.Config{Serde: serde}),
+		engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
+		campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
 	}
 	if order.Absences {
 		stages = append(stages, absenceStage(serde))

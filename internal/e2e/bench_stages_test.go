@@ -3,8 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -27,19 +25,8 @@ import (
 // TestBenchStages measures the processors alone: webhooks are in the topic,
 // the stages run one by one, so that each one's cost is seen.
 func TestBenchStages(t *testing.T) {
-	if os.Getenv("POSTHORN_BENCH") == "" {
-		t.Skip("a benchmark: make bench")
-	}
-	events := 300_000
-	if n, err := strconv.Atoi(os.Getenv("POSTHORN_BENCH_EVENTS")); err == nil {
-		events = n
-	}
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(t.TempDir()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer broker.Close()
-	cfg := kafka.Config{Brokers: broker.ListenAddrs()}
+	events := benchEvents(t, 300_000)
+	cfg := kafka.Config{Brokers: benchBroker(t)}
 	adm, stop, err := kafka.NewAdmin(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -55,28 +42,52 @@ func TestBenchStages(t *testing.T) {
 	}
 	n := fillWebhooks(t, cfg, serde, events)
 	for _, stage := range []stream.Stage{
-		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte("0123456789abcdef0123456789abcdef"))}),
-		engagement.Stage(engagement.Config{Serde: serde, Rules: rules}),
-		campaign.Stage(campaign.Config{Serde: serde}),
+		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(benchSecret))}),
+		engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
+		campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
 	} {
-		w, err := stream.NewWorker(stream.WorkerConfig{Stage: stage, Kafka: cfg, StateDir: t.TempDir(), TransactionalID: stage.Name})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		cpu, start := cpuSeconds(), time.Now()
-		go func() { done <- w.Run(ctx) }()
-		for !readToEnd(t, adm, stage) {
-			time.Sleep(20 * time.Millisecond) // the benchmark's clock, no synchronisation
-		}
-		took, used := time.Since(start), cpuSeconds()-cpu
-		cancel()
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
-		fmt.Printf("stage %-10s %8.0f events/s  %5.1f us CPU/event  %d commits\n", stage.Name, float64(n)/took.Seconds(), used*1e6/float64(n), w.Status().Commits)
+		run := runToEnd(t, cfg, adm, stage)
+		fmt.Printf("stage %-10s %8.0f events/s  %5.1f us CPU/event  %d commits\n", stage.Name, float64(n)/run.took.Seconds(), run.cpu*1e6/float64(n), run.commits)
 	}
+}
+
+// benchBroker starts a broker that keeps its data on disk.
+func benchBroker(t *testing.T) []string {
+	t.Helper()
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	return broker.ListenAddrs()
+}
+
+// stageRun is what a stage took to read all of its input; cpu in seconds.
+type stageRun struct {
+	took    time.Duration
+	cpu     float64
+	commits int64
+}
+
+func runToEnd(t *testing.T, cfg kafka.Config, adm *kadm.Client, stage stream.Stage) stageRun {
+	t.Helper()
+	w, err := stream.NewWorker(stream.WorkerConfig{Stage: stage, Kafka: cfg, StateDir: t.TempDir(), TransactionalID: stage.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	cpu, start := cpuSeconds(), time.Now()
+	go func() { done <- w.Run(ctx) }()
+	for !readToEnd(t, adm, stage) {
+		time.Sleep(20 * time.Millisecond) // the benchmark's clock, no synchronisation
+	}
+	run := stageRun{time.Since(start), cpuSeconds() - cpu, w.Status().Commits}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return run
 }
 
 // readToEnd tells whether a stage has committed all of its input.

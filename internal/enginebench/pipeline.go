@@ -45,9 +45,11 @@ func runPipeline(ctx context.Context, r run) error {
 			return normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(strings.Repeat("k", 32)))}), nil
 		},
 		engagement.Name: func() (stream.Stage, error) {
-			return engagement.Stage(engagement.Config{Serde: serde, Rules: set}), nil
+			return engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(set)}), nil
 		},
-		campaign.Name: func() (stream.Stage, error) { return campaign.Stage(campaign.Config{Serde: serde}), nil },
+		campaign.Name: func() (stream.Stage, error) {
+			return campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(set)}), nil
+		},
 		delivery.StageName: func() (stream.Stage, error) {
 			d, err := delivery.New(delivery.Config{Serde: serde, Logger: log})
 			if err != nil {

@@ -3,6 +3,7 @@ package engagement
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/processor/stream"
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -84,36 +86,69 @@ rules:
 // BenchmarkStage is the whole of the stage but its engine, per event, with a
 // commit every 2,000 events.
 func BenchmarkStage(b *testing.B) {
-	records := benchEvents(20_000)
 	for _, bm := range []struct{ name, rules string }{{"no rules", "rules: []"}, {"one rule", benchRules}} {
-		rules := mustRules(b, bm.rules)
-		b.Run(bm.name, func(b *testing.B) {
-			b.ReportAllocs()
-			var task stream.Task
-			var ctx *memory
-			before := cpu(b)
-			for i := 0; b.Loop(); i++ {
-				if i%len(records) == 0 {
-					task = newTask(Config{Serde: serde, Rules: rules})
-					ctx = &memory{stores: map[string]memoryStore{storeMessages: {}, storeRules: {}}}
-				}
-				if err := task.Process(ctx, records[i%len(records)]); err != nil {
-					b.Fatal(err)
-				}
-				if i%2000 == 1999 {
-					if err := task.Flush(ctx); err != nil {
-						b.Fatal(err)
-					}
-				}
-			}
-			b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
-			size := 0
-			for _, v := range ctx.stores[storeMessages] {
-				size += len(v)
-			}
-			b.ReportMetric(float64(size)/float64(max(1, len(ctx.stores[storeMessages]))), "B/state")
-		})
+		b.Run(bm.name, func(b *testing.B) { benchStage(b, bm.rules) })
 	}
+}
+
+// BenchmarkRules is the same with rules of all kinds that never fire, and one
+// that does. A tenth of them names nothing by which it could be told early that
+// they don't fire, the rest other campaigns.
+func BenchmarkRules(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		b.Run(fmt.Sprint(n, " rules"), func(b *testing.B) { benchStage(b, benchRules+idleRules(n)) })
+	}
+}
+
+// idleRules are rules that no event of a benchmark satisfies.
+func idleRules(n int) string {
+	var b strings.Builder
+	for i := range n {
+		kind := []string{
+			"immediate: {event: clicked}",
+			"within: {event: opened, of: send, duration: 24h}",
+			"absence: {event: opened, of: send, duration: 48h}",
+			"sequence: {events: [send, opened, clicked], duration: 72h}",
+			"count: {event: opened, times: 3, duration: 1h, per: recipient}",
+		}[i/10%5]
+		when := fmt.Sprintf(`message.campaign_id == "none-%d" && event.country != "US"`, i)
+		if i%10 == 0 {
+			when = fmt.Sprintf(`event.url.contains("/none-%d")`, i)
+		}
+		fmt.Fprintf(&b, "  - {name: idle-%d, %s, when: '%s'}\n", i, kind, when)
+	}
+	return b.String()
+}
+
+func benchStage(b *testing.B, text string) {
+	records := benchEvents(20_000)
+	rules := mustRules(b, text)
+	b.ReportAllocs()
+	var task stream.Task
+	var ctx *memory
+	before := cpu(b)
+	for i := 0; b.Loop(); i++ {
+		if i%len(records) == 0 {
+			task = newTask(Config{Serde: serde, Rules: trigger.NewLive(rules)})
+			ctx = &memory{stores: map[string]memoryStore{storeMessages: {}, storeRules: {}, storeCounts: {}}}
+		}
+		if err := task.Process(ctx, records[i%len(records)]); err != nil {
+			b.Fatal(err)
+		}
+		if i%2000 == 1999 {
+			if err := task.Flush(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	used := float64(cpu(b)-before) / float64(b.N)
+	b.ReportMetric(used, "cpu-ns/op")
+	b.ReportMetric(1e9/used, "events/cpu-s")
+	size := 0
+	for _, v := range ctx.stores[storeMessages] {
+		size += len(v)
+	}
+	b.ReportMetric(float64(size)/float64(max(1, len(ctx.stores[storeMessages]))), "B/state")
 }
 
 // cpu is the processor time that the process has used: unlike the wall clock it

@@ -58,7 +58,7 @@ func (c *cache) fresh() *message {
 	m := c.free[last]
 	c.free = c.free[:last]
 	m.state.reset()
-	m.earlier = nil
+	m.earlier, m.timer, m.due = nil, 0, false
 	return m
 }
 
@@ -78,9 +78,14 @@ func (c *cache) trim() {
 
 func (c *cache) release(messages map[string]*message) {
 	for _, m := range messages {
-		if len(c.free) < maxFree && cap(m.state.events) <= 16 {
-			c.free = append(c.free, m)
-		}
+		c.recycle(m)
 	}
 	clear(messages)
+}
+
+// recycle takes the memory of a message that is in no map.
+func (c *cache) recycle(m *message) {
+	if len(c.free) < maxFree && cap(m.state.events) <= 16 {
+		c.free = append(c.free, m)
+	}
 }

@@ -16,9 +16,11 @@ import (
 // alone and versioned by its first byte. A message is its last life, then those
 // before it; each begins with its last arrival, so that a sweep need not read
 // further. Version 1 knew no lives, nor which event names which campaign; until
-// version 3 events were not weighed against each other.
+// version 3 events were not weighed against each other; until version 4 rules
+// fired once for ever and had no timers.
 const (
-	stateVersion  = 3
+	stateVersion  = 4
+	stateVersion3 = 3
 	stateVersion2 = 2
 	stateVersion1 = 1
 )
@@ -35,20 +37,50 @@ const (
 	eventOtherCampaign // it names the one that follows
 )
 
+// encode is the message's state as it is stored.
+func (m *message) encode() []byte { return m.append(make([]byte, 0, 160+48*len(m.state.events))) }
+
 func (m *message) append(b []byte) []byte {
 	version := byte(stateVersion)
 	if m.state.trusting {
 		version = stateVersion2
 	}
-	b = m.state.append(append(b, version))
+	b = m.state.append(append(b, version), version)
 	b = avro.AppendLong(b, int64(len(m.earlier)))
 	for _, s := range m.earlier {
-		b = s.append(b)
+		b = s.append(b, version)
+	}
+	if version > stateVersion3 {
+		b = avro.AppendLong(b, m.timerOffset())
 	}
 	return b
 }
 
-func (s *state) append(b []byte) []byte {
+// timerOffset is the message's timer as written: zero without one, else how far
+// from its last arrival it is due, with zero left out.
+func (m *message) timerOffset() int64 {
+	switch d := int64(m.timer - m.state.last); {
+	case m.timer == 0:
+		return 0
+	case d < 0:
+		return d
+	default:
+		return d + 1
+	}
+}
+
+func (m *message) setTimerOffset(d int64) {
+	switch {
+	case d == 0:
+		m.timer = 0
+	case d < 0:
+		m.timer = m.state.last + schemas.Timestamp(d)
+	default:
+		m.timer = m.state.last + schemas.Timestamp(d-1)
+	}
+}
+
+func (s *state) append(b []byte, version byte) []byte {
 	b = avro.AppendLong(b, int64(s.last))
 	b = avro.AppendLong(b, int64(s.last-s.first))
 	b = avro.AppendLong(b, int64(len(s.facts)))
@@ -64,8 +96,14 @@ func (s *state) append(b []byte) []byte {
 	}
 	b = s.folded.append(b)
 	b = avro.AppendLong(b, int64(len(s.fired)))
-	for _, f := range s.fired {
-		b = avro.AppendBool(avro.AppendString(b, f.name), f.expired)
+	for i := range s.fired {
+		f := &s.fired[i]
+		b = avro.AppendString(b, f.name)
+		if version > stateVersion3 {
+			b = f.append(b)
+		} else {
+			b = avro.AppendBool(b, f.once == markExpired)
+		}
 	}
 	return b
 }
@@ -172,7 +210,7 @@ var errTooLong = errors.New("a count is larger than the rest of the state")
 // decode sets m to the message that b holds.
 func (m *message) decode(b []byte) error {
 	m.state.reset()
-	m.earlier = nil
+	m.earlier, m.timer = nil, 0
 	if len(b) == 0 || b[0] < stateVersion1 || b[0] > stateVersion {
 		return fmt.Errorf("decoding message state: unknown version in %x", b[:min(len(b), 8)])
 	}
@@ -184,6 +222,9 @@ func (m *message) decode(b []byte) error {
 			s.read(&r)
 			m.earlier = append(m.earlier, s)
 		}
+	}
+	if r.version > stateVersion3 {
+		m.setTimerOffset(r.Long())
 	}
 	if err := r.end(); err != nil {
 		return fmt.Errorf("decoding message state: %w", err)
@@ -204,7 +245,7 @@ func lastArrival(b []byte) (schemas.Timestamp, error) {
 
 // read sets s, which is empty, to the state that r holds.
 func (s *state) read(r *reader) {
-	s.trusting = r.version < stateVersion
+	s.trusting = r.version < stateVersion3
 	var last schemas.Timestamp
 	if r.version > stateVersion1 {
 		last = schemas.Timestamp(r.Long())
@@ -232,8 +273,21 @@ func (s *state) read(r *reader) {
 	if n := r.count(2); n > 0 {
 		s.fired = make([]firedRule, n)
 		for i := range s.fired {
-			s.fired[i] = firedRule{name: r.String(), expired: r.Bool()}
+			s.fired[i].read(r)
 		}
+	}
+}
+
+// read reads a rule that has fired. Until version 3 all fired once for ever.
+func (f *firedRule) read(r *reader) {
+	f.name = r.String()
+	if r.version > stateVersion3 {
+		f.occurrences.read(r)
+		return
+	}
+	f.once = markFired
+	if r.Bool() {
+		f.once = markExpired
 	}
 }
 

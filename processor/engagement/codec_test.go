@@ -1,6 +1,7 @@
 package engagement
 
 import (
+	"bytes"
 	"encoding/hex"
 	"reflect"
 	"strings"
@@ -27,7 +28,7 @@ func sampleMessage() *message {
 		m.state.add(&e, factsOf(&e))
 	}
 	m.state.see(at(time.Hour))
-	m.state.setFired("discount", true)
+	m.state.setFired("discount", occurrence{once: true}, markExpired)
 	m.state.folded = folded{events: 3, lastEventAt: base, lastArrivedAt: base + 1, timeSuspect: true,
 		windows: []foldedWindow{{start: base, arrived: base + 3*windowLength, opens: 3, humanOpens: 2, other: 1}}}
 	e := st.event(opened, -time.Hour)
@@ -38,6 +39,11 @@ func sampleMessage() *message {
 
 func TestStateRoundTrip(t *testing.T) {
 	want := sampleMessage()
+	want.timer = at(48 * time.Hour)
+	week := schemas.Timestamp((7 * 24 * time.Hour).Microseconds())
+	for i, m := range []mark{markFired, markExpired, markFired} {
+		want.state.setFired("weekly", occurrence{start: base/week*week + week*schemas.Timestamp(1-i)}, m)
+	}
 	var got message
 	b := want.append(nil)
 	if err := got.decode(b); err != nil {
@@ -71,6 +77,9 @@ func FuzzState(f *testing.F) {
 	f.Add(sampleMessage().append(nil))
 	f.Add(new(message).append(nil))
 	f.Add(stateOfVersion1(f))
+	if b, err := hex.DecodeString(version3); err == nil {
+		f.Add(append([]byte{stateVersion3}, b...))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m, again message
 		_, _ = lastArrival(b)
@@ -111,6 +120,56 @@ func TestStateOfVersion1(t *testing.T) {
 	}
 	if last, err := lastArrival(b); err != nil || last != s.last {
 		t.Errorf("last arrival at %s, %v", last, err)
+	}
+}
+
+// version3 was written by version 3 of the codec, of sampleMessage, without the
+// version itself: version 2 has the same bytes.
+const version3 = "" +
+	"80d095c4c1fda50680909de91a06ff8f9de91a010000000000000000000000000000003a0e6d61696c6a65741e616461406578616d706c" +
+	"652e6f7267166578616d706c652e6f72670c737072696e67ff8f9de91a020000000000000000000000000000008002046b31ff8f9de91a" +
+	"04000000000000000000000000000000800c0206766970000402610231026202320008010000000000000000000000000000000300ff8f" +
+	"9de91a00400200000000000000000000000000000008000000450446520300000000000000000000000000000005000000300868617264" +
+	"0e626f756e63656404000000000000000000000000000000090000008a2a68747470733a2f2f73686f702e6578616d706c652f02370c61" +
+	"7574756d6e0680c0f8daa6fda50682c0f8daa6fda506010280c0f8daa6fda5060606040000000000020210646973636f756e74010280b0" +
+	"dbf18bfda506000200050000000000000000000000000000003a0e6d61696c6a65741e616461406578616d706c652e6f7267166578616d" +
+	"706c652e6f72670c737072696e67020500000000000000000000000000000008000000400000"
+
+func TestStateOfVersion3(t *testing.T) {
+	for version, trusting := range map[byte]bool{stateVersion2: true, stateVersion3: false} {
+		rest, err := hex.DecodeString(version3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := append([]byte{version}, rest...)
+		var got message
+		if err := got.decode(b); err != nil {
+			t.Fatal(err)
+		}
+		want := sampleMessage()
+		want.state.trusting, want.earlier[0].trusting = trusting, trusting
+		if !reflect.DeepEqual(&got, want) {
+			t.Errorf("version %d\ngot  %+v\nwant %+v", version, got, want)
+		}
+		// Until it changes, what was contributed without suspicion is known as such.
+		if again := got.append(nil); trusting && !bytes.Equal(again, b) || !trusting && again[0] != stateVersion {
+			t.Errorf("version %d is written as %x", version, again)
+		}
+	}
+}
+
+// What had fired before there were occurrences has fired once for ever.
+func TestFiredOfVersion3(t *testing.T) {
+	rest, _ := hex.DecodeString(version3)
+	var m message
+	if err := m.decode(append([]byte{stateVersion3}, rest...)); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.state.hasFired("discount", occurrence{once: true}); got != markExpired {
+		t.Errorf("once: %d", got)
+	}
+	if got := m.state.hasFired("discount", occurrence{start: base}); got != markNone {
+		t.Errorf("in a stretch: %d", got)
 	}
 }
 

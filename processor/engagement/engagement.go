@@ -31,7 +31,8 @@
 //     the other events of its message: a click before the delivery, within 3 s of
 //     it, or among 3 different links clicked within 2 s; an open more than a
 //     minute before the delivery. machine_reasons names what only the others told.
-//     Folded events count by themselves.
+//     Folded events count by themselves. Rules that settle see the same, as far as
+//     it had arrived by the time at which they decide.
 //   - Delays are never negative: a click before its open has delay zero.
 //
 // # The campaign
@@ -52,6 +53,22 @@
 // be negative: a message that turns out to belong to another campaign stays in
 // closed windows of the one it was in.
 //
+// # Rules
+//
+// Rules of a message (package trigger) are judged on its set whenever it has
+// changed, once per commit, and whenever one that waits is due: each message has
+// one timer, for the earliest moment that a rule has asked for, of all rules and
+// lives. Rules are told of the arrival frontier, and decide by when events
+// arrived: so it does not matter how far ahead of the frontier events are
+// processed. Counts per message and recipient are kept in a store of their own,
+// by rule and what it counts in, as the events that may still be part of a firing.
+// What an occurrence fired for is remembered: of a rule once per message in the
+// message's state, else in the store of rules.
+//
+// Rules may be replaced while the stage runs. A transaction is judged by those in
+// force when it begins; messages that neither change nor have a timer are not
+// judged by the new ones, and counts begin with the rule.
+//
 // # Lives
 //
 // A message is kept until it was silent for the horizon. Events whose arrivals
@@ -59,7 +76,8 @@
 // message, each with a set of its own: events of an earlier life are not known,
 // so their repetitions count again. What an earlier life contributed stays; its
 // record is replaced. As long as a message is kept, repetitions of its events
-// are recognised, and they prolong its life.
+// are recognised, and they prolong its life. A rule that is due only when the life
+// is over does not fire.
 //
 // Both are decided by when events arrived, never by when they are processed.
 // State is deleted when the arrival frontier says that it can't change again.
@@ -100,8 +118,9 @@ const (
 // Config configures the stage.
 type Config struct {
 	Serde *schemas.Serde
-	// Rules may be nil.
-	Rules *trigger.Set
+	// Rules may be nil, and may get other rules while the stage runs: a transaction
+	// that begins then is judged by those.
+	Rules *trigger.Live
 	// Generation is the one to derive.
 	Generation schemas.Generation
 	// Horizon is the silence after which a message is forgotten. 0: DefaultHorizon.

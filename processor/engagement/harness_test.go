@@ -63,7 +63,7 @@ func newOutput() output {
 const partition = 5
 
 func newHarness(t testing.TB, rules *trigger.Set) *harness {
-	return newHarnessOf(t, Config{Rules: rules})
+	return newHarnessOf(t, Config{Rules: trigger.NewLive(rules)})
 }
 
 func newHarnessOf(t testing.TB, c Config) *harness {

@@ -1,6 +1,11 @@
 package engagement
 
-import "github.com/posthorn/posthorn/schemas"
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/posthorn/posthorn/schemas"
+)
 
 // Kinds of keys in the store of messages: its first byte.
 const (
@@ -18,6 +23,18 @@ func appendKey(b []byte, id *identity) []byte {
 	b = append(b, 0)
 	b = append(b, id.messageID...)
 	return append(b, id.recipientID[:]...)
+}
+
+// identityOfKey reads what appendKey has written.
+func identityOfKey(key []byte) (id identity, err error) {
+	parts := bytes.SplitN(key, []byte{0}, 3)
+	size := len(id.recipientID)
+	if len(parts) < 3 || len(parts[2]) < size || key[0] != keyMessage {
+		return id, fmt.Errorf("key %q is not of a message", key)
+	}
+	rest := parts[2]
+	at := len(rest) - size
+	return identity{string(parts[0][1:]), string(parts[1]), string(rest[:at]), schemas.ID(rest[at:])}, nil
 }
 
 // foldedKey is the store key of a folded event of a message.

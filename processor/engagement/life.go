@@ -121,9 +121,11 @@ func (s *state) absorb(o *state) (foldedNow []trigger.Event) {
 		foldedNow = append(foldedNow, s.put(o.events[i])...)
 	}
 	s.folded.merge(&o.folded)
-	for _, f := range o.fired {
-		if fired, expired := s.hasFired(f.name); !fired || expired {
-			s.setFired(f.name, f.expired)
+	for i := range o.fired {
+		if known := s.firedOf(o.fired[i].name); known != nil {
+			known.merge(&o.fired[i].occurrences)
+		} else {
+			s.fired = append(s.fired, o.fired[i])
 		}
 	}
 	return foldedNow
@@ -144,15 +146,18 @@ func (t *task) expired(key, value []byte, frontier time.Time) (bool, error) {
 	return last+t.horizon <= schemas.FromTime(frontier), nil
 }
 
-// expire deletes a message, and the ids of its folded events.
+// expire deletes a message, and the ids of its folded events. Where the frontier
+// has leapt, its timer may be due at the same time: what it is for comes first.
 func (t *task) expire(ctx stream.Context, key []byte) error {
-	value, err := ctx.Store(storeMessages).Get(key)
-	if err != nil {
-		return fmt.Errorf("reading message: %w", err)
-	}
-	var m message
-	if err := m.decode(value); err != nil {
+	m, err := t.stored(ctx, key)
+	if m == nil || err != nil {
 		return err
+	}
+	if m.timer != 0 {
+		if err := t.judge(ctx, m); err != nil {
+			return err
+		}
+		t.setTimer(ctx, m, 0)
 	}
 	for _, s := range m.lives() {
 		if err := t.deleteFolded(ctx, key, s); err != nil {

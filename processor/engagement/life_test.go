@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -33,7 +34,7 @@ func TestSecondLife(t *testing.T) {
 	}{{"unknown", 0, 2}, {"before the horizon", 4*day + time.Hour - time.Minute, 2}, {"at the horizon", 4*day + time.Hour, 1}, {"swept", 7 * day, 1}} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &story{}
-			h := newHarnessOf(t, Config{Horizon: 4 * day, Rules: mustRules(t, lifeRules)})
+			h := newHarnessOf(t, Config{Horizon: 4 * day, Rules: trigger.NewLive(mustRules(t, lifeRules))})
 			h.refires = true
 			sent, open := s.event(delivered, 0), s.event(opened, time.Minute)
 			h.process(sent, open, again(sent, time.Hour)) // the repetition prolongs the life
@@ -112,7 +113,7 @@ func TestHorizonBoundary(t *testing.T) {
 // fires or counts a second time.
 func TestLivesBecomeOne(t *testing.T) {
 	s := &story{}
-	h := newHarnessOf(t, Config{Horizon: 4 * day, Rules: mustRules(t, lifeRules)})
+	h := newHarnessOf(t, Config{Horizon: 4 * day, Rules: trigger.NewLive(mustRules(t, lifeRules))})
 	h.process(s.event(delivered, 0), s.event(opened, time.Minute))
 	h.commit()
 	h.process(s.event(opened, 2*time.Minute, arrives(6*day)))

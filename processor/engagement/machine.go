@@ -4,14 +4,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
 // What the other events of a message tell of an open or click that looks human by
 // itself. It depends on the kept set alone, so that evidence which comes late
 // revises the message and its campaign. Times that are suspect are no evidence.
-// Rules do not see it: what has fired can't be revoked, and what fires must not
-// depend on what came first.
+// Rules see it by when it arrived, see MachineAt: what has fired can't be revoked,
+// and what fires must not depend on what came first.
 const (
 	// fastClick: a click is a machine's that occurs sooner after the delivery than
 	// mail is shown, read and clicked. Many providers' times are of whole seconds.
@@ -70,17 +71,28 @@ func (s *state) suspect() {
 	clear(s.suspicions)
 	for i := range s.events {
 		e := &s.events[i]
-		if e.TimeSuspect || delivered == 0 {
-			continue
-		}
-		switch after := e.OccurredAt - delivered; {
-		case e.Type == schemas.EventTypeClicked && after >= 0 && after < fastClick:
-			s.suspicions[i] |= fast
-		case e.Type == schemas.EventTypeClicked && after < 0, e.Type == schemas.EventTypeOpened && after < -skew:
-			s.suspicions[i] |= beforeDelivery
+		if delivered != 0 {
+			s.suspicions[i] = suspiciousAfter(e, delivered)
 		}
 	}
 	s.findBursts()
+}
+
+// suspiciousAfter is what a delivery tells of an event.
+func suspiciousAfter(e *trigger.Event, delivered schemas.Timestamp) suspicion {
+	switch after := e.OccurredAt - delivered; {
+	case e.TimeSuspect:
+	case e.Type == schemas.EventTypeClicked && after >= 0 && after < fastClick:
+		return fast
+	case e.Type == schemas.EventTypeClicked && after < 0, e.Type == schemas.EventTypeOpened && after < -skew:
+		return beforeDelivery
+	}
+	return 0
+}
+
+// burstable tells whether an event may be part of a burst.
+func burstable(e *trigger.Event) bool {
+	return e.Type == schemas.EventTypeClicked && !e.TimeSuspect
 }
 
 // findBursts marks the clicks of bursts. It remembers where the links that were
@@ -91,7 +103,7 @@ func (s *state) findBursts() {
 	links := 0
 	for i := range s.events {
 		e := &s.events[i]
-		if e.Type != schemas.EventTypeClicked || e.TimeSuspect {
+		if !burstable(e) {
 			continue
 		}
 		if e.URL != "" {
@@ -110,7 +122,7 @@ func (s *state) findBursts() {
 			continue
 		}
 		for j := i; j >= 0 && e.OccurredAt-s.events[j].OccurredAt < burstLength; j-- {
-			if b := &s.events[j]; b.Type == schemas.EventTypeClicked && !b.TimeSuspect {
+			if burstable(&s.events[j]) {
 				s.suspicions[j] |= burst
 			}
 		}

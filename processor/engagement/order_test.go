@@ -135,9 +135,9 @@ func TestOrderDoesNotMatter(t *testing.T) {
 const orderRules = `
 rules:
   - {name: open, within: {event: opened, of: delivered, duration: 5m}}
-  - {name: click, within: {event: clicked, of: opened, duration: 10m}, max_age: 1h, when: event.country == "FR"}
+  - {name: click, within: {event: clicked, of: opened, duration: 10m}, settle: 0s, max_age: 1h, when: event.country == "FR"}
   - {name: any, within: {event: opened, of: opened, duration: 20m}, human_only: false, once_per: recipient, max_age: 30m}
-  - {name: spring, within: {event: clicked, of: delivered, duration: 15m}, once_per: campaign, when: message.campaign_id != "spring of m2"}
+  - {name: spring, within: {event: clicked, of: delivered, duration: 15m}, settle: 0s, once_per: campaign, when: message.campaign_id != "spring of m2"}
   - {name: contact, within: {event: bounced, of: delivered, duration: 15m}, once_per: recipient, mode: shadow, when: message.contact_id == "k1"}
   - {name: send, within: {event: opened, of: send, duration: 5m}}
 `

@@ -24,12 +24,6 @@ type state struct {
 	trusting bool
 }
 
-// firedRule is a rule that fires once per message and has.
-type firedRule struct {
-	name    string
-	expired bool
-}
-
 // reset empties the state and keeps its memory.
 func (s *state) reset() {
 	clear(s.facts)
@@ -46,17 +40,21 @@ const (
 	effectMerge               // a repetition that arrived earlier, or knows more
 )
 
-// judge tells what add would do, without doing it. An event that is not in the
-// kept set may still be a folded one.
-func (s *state) judge(e *schemas.Event, f *facts) effect {
+// judge tells what add would do, without doing it, and gives a copy of the
+// version that it would replace. An event that is not in the kept set may still
+// be a folded one.
+func (s *state) judge(e *schemas.Event, f *facts) (effect, *trigger.Event) {
 	i := s.find(e.EventID)
 	switch {
 	case i < 0:
-		return effectNew
-	case earlier(e.ArrivedAt, e.OccurredAt, &s.events[i]), s.learns(f):
-		return effectMerge
+		return effectNew, nil
+	case earlier(e.ArrivedAt, e.OccurredAt, &s.events[i]):
+		old := s.events[i]
+		return effectMerge, &old
+	case s.learns(f):
+		return effectMerge, nil
 	}
-	return effectNone
+	return effectNone, nil
 }
 
 // earlier tells whether a version that arrived and occurred then is the one to
@@ -104,25 +102,4 @@ func (s *state) insert(e trigger.Event) {
 		at--
 	}
 	s.events = slices.Insert(s.events, at, e)
-}
-
-// hasFired tells whether a rule that fires once per message has fired, and only
-// expired.
-func (s *state) hasFired(rule string) (fired, expired bool) {
-	for i := range s.fired {
-		if s.fired[i].name == rule {
-			return true, s.fired[i].expired
-		}
-	}
-	return false, false
-}
-
-func (s *state) setFired(rule string, expired bool) {
-	for i := range s.fired {
-		if s.fired[i].name == rule {
-			s.fired[i].expired = expired
-			return
-		}
-	}
-	s.fired = append(s.fired, firedRule{rule, expired})
 }

@@ -61,7 +61,7 @@ func (t *task) suppress(ctx stream.Context, e *schemas.Event) error {
 	if err != nil {
 		return err
 	}
-	m := mark{kind: kind, at: e.OccurredAt, arrived: e.ArrivedAt, id: e.EventID}
+	m := kindMark{kind: kind, at: e.OccurredAt, arrived: e.ArrivedAt, id: e.EventID}
 	if kind.suppresses() {
 		m.account, m.campaign = boundText(e.Account), boundText(e.CampaignID)
 	}

@@ -166,7 +166,7 @@ func TestSuppressionBounded(t *testing.T) {
 			if backwards {
 				i = n - 1 - i
 			}
-			m.add(mark{kind: markComplaint, at: schemas.Timestamp(i), id: schemas.ID{byte(i), byte(i >> 8)}})
+			m.add(kindMark{kind: markComplaint, at: schemas.Timestamp(i), id: schemas.ID{byte(i), byte(i >> 8)}})
 		}
 		var again marks
 		if err := again.decode(m.append(nil)); err != nil {
@@ -182,8 +182,8 @@ func TestSuppressionBounded(t *testing.T) {
 // an error.
 func FuzzSuppressionState(f *testing.F) {
 	var m marks
-	m.add(mark{kind: markComplaint, at: 5, arrived: 7, account: "main", campaign: "spring"})
-	m.add(mark{kind: markSubscribed, at: 9, arrived: 9, id: schemas.ID{1}})
+	m.add(kindMark{kind: markComplaint, at: 5, arrived: 7, account: "main", campaign: "spring"})
+	m.add(kindMark{kind: markSubscribed, at: 9, arrived: 9, id: schemas.ID{1}})
 	f.Add(m.append(nil))
 	f.Add([]byte{marksVersion})
 	f.Add([]byte{})

@@ -52,8 +52,8 @@ func markKindOf(e *schemas.Event) (kind markKind, ok bool) {
 	return 0, false
 }
 
-// mark is an event as far as suppression goes.
-type mark struct {
+// kindMark is an event as far as suppression goes.
+type kindMark struct {
 	kind        markKind
 	at, arrived schemas.Timestamp
 	id          schemas.ID
@@ -62,7 +62,7 @@ type mark struct {
 }
 
 // compare orders marks of whatever kind by event time, then by id.
-func (m *mark) compare(o *mark) int { return compareOrigin(m.at, &m.id, o.at, &o.id) }
+func (m *kindMark) compare(o *kindMark) int { return compareOrigin(m.at, &m.id, o.at, &o.id) }
 
 // maxMarks is how many marks of one kind are kept in one scope: the latest, so
 // that the kept ones depend on the set of events alone. Who was written to a
@@ -74,12 +74,12 @@ type marks struct {
 	list     string // empty: all
 	address  string // as it is hashed: trimmed and lower case
 	revision int64  // of the record written last; 0: none was
-	marks    []mark // by kind, then by time
+	marks    []kindMark // by kind, then by time
 }
 
 // add takes a mark in and tells whether the set changed. Of versions of an event
 // the one that arrived first counts.
-func (m *marks) add(n mark) bool {
+func (m *marks) add(n kindMark) bool {
 	for i := range m.marks {
 		old := &m.marks[i]
 		if old.id != n.id || old.kind != n.kind {
@@ -91,7 +91,7 @@ func (m *marks) add(n mark) bool {
 		m.marks = slices.Delete(m.marks, i, i+1)
 		break
 	}
-	at, _ := slices.BinarySearchFunc(m.marks, &n, func(o mark, n *mark) int {
+	at, _ := slices.BinarySearchFunc(m.marks, &n, func(o kindMark, n *kindMark) int {
 		return cmp.Or(cmp.Compare(o.kind, n.kind), o.compare(n))
 	})
 	m.marks = slices.Insert(m.marks, at, n)
@@ -116,7 +116,7 @@ func (m *marks) of(kind markKind) (first, end int) {
 
 // lift returns the latest mark that lifts those of a kind; nil: none does. Those
 // of all lists lift in each.
-func (m *marks) lift(kind markKind, all *marks) (latest *mark) {
+func (m *marks) lift(kind markKind, all *marks) (latest *kindMark) {
 	for _, from := range [...]*marks{m, all} {
 		for i := range from.marks {
 			if l := &from.marks[i]; l.kind.lifts(kind) && (latest == nil || l.compare(latest) > 0) {
@@ -139,7 +139,7 @@ func (m *marks) scope() string {
 // suppressed anything in it. What is in force rests on the earliest mark of the
 // gravest reason; what is not, on the latest mark there was.
 func (m *marks) derive(all *marks) (s schemas.Suppression, ok bool) {
-	var rests, latest, lifted *mark
+	var rests, latest, lifted *kindMark
 	for kind := markKind(0); kind.suppresses(); kind++ {
 		lift := m.lift(kind, all)
 		first, end := m.of(kind)
@@ -208,7 +208,7 @@ func (m *marks) decode(b []byte) error {
 	r := reader{Reader: avro.NewReader(b[1:]), size: len(b)}
 	m.revision = r.Long()
 	m.address = r.String()
-	m.marks = make([]mark, r.count(markMinSize))
+	m.marks = make([]kindMark, r.count(markMinSize))
 	last := schemas.Timestamp(0)
 	for i := range m.marks {
 		k := &m.marks[i]

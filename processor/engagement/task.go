@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -17,13 +16,16 @@ import (
 // task is the stage's work on one partition.
 type task struct {
 	serde *schemas.Serde
-	rules []*trigger.Rule
+	live  *trigger.Live
+	rules *trigger.Set // in force for the open transaction
+	open  bool         // the rules are set
 	to    outputs
 	// inHead and outHead are the heads of events in the wire format: where an
 	// input record was written with this build's schema, its body is passed on.
 	inHead, outHead []byte
 	horizon         schemas.Timestamp // in microseconds
 	sweep           sweep.Sweep
+	countSweep      sweep.Sweep
 
 	event       schemas.Event // of the record in work
 	key         []byte
@@ -31,6 +33,17 @@ type task struct {
 	dirty       []*message
 	changes     changes
 	suppressing suppressing
+
+	// Of the event in work, for counting rules: its own facts, what is kept of it,
+	// and the rules that may count it.
+	own      trigger.Message
+	fact     trigger.Event
+	counting []*trigger.Rule
+	counts   map[string]*counting // of the open transaction, by key
+	touched  []*counting          // the same, in order
+
+	candidates []*trigger.Rule   // memory of evaluate
+	judged     []trigger.Counted // memory of fireCount
 }
 
 // headSize is the size of the wire format's head.
@@ -40,7 +53,7 @@ func newTask(c Config) *task {
 	head := func(topic string) []byte { return c.Serde.Append(nil, topic, new(schemas.Event))[:headSize] }
 	t := &task{
 		serde:       c.Serde,
-		rules:       c.Rules.Rules(),
+		live:        c.Rules,
 		to:          outputsOf(c.Generation),
 		inHead:      head(schemas.TopicEventsByRecipient),
 		outHead:     head(schemas.TopicEvents),
@@ -50,7 +63,16 @@ func newTask(c Config) *task {
 		suppressing: suppressing{topic: c.Generation.Topic(schemas.TopicSuppressions)},
 	}
 	t.sweep = sweep.Sweep{Store: storeMessages, From: []byte{keyMessage}, Expired: t.expired, Delete: t.expire}
+	t.countSweep = sweep.Sweep{Name: "counts", Store: storeCounts, Expired: countsExpired, Delete: deleteCounts}
 	return t
+}
+
+// begin takes the rules that are in force when a transaction begins: all of it
+// is judged by the same.
+func (t *task) begin() {
+	if !t.open {
+		t.open, t.rules = true, t.live.Load()
+	}
 }
 
 // outputs are the topics of a generation.
@@ -66,12 +88,14 @@ func outputsOf(g schemas.Generation) outputs {
 // message is a message in memory: its state and what was last derived from it.
 type message struct {
 	identity
-	key     []byte          // in the store of messages
-	state   state           // its last life
-	derived schemas.Message // of state; while changed, of the state before
-	earlier []*state        // lives before, not yet over; nearly always none
-	dirty   bool            // to be written
-	changed bool            // to be derived anew; what it contributed is taken back
+	key     []byte            // in the store of messages
+	state   state             // its last life
+	derived schemas.Message   // of state; while changed, of the state before
+	earlier []*state          // lives before, not yet over; nearly always none
+	timer   schemas.Timestamp // when its timer is due; 0: it has none
+	dirty   bool              // to be written
+	due     bool              // its timer has fired, to be judged
+	changed bool              // to be derived anew; what it contributed is taken back
 }
 
 // Process takes one event into its message. The event is passed on when it is
@@ -81,7 +105,8 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	if err := t.serde.Decode(rec.Value, e); err != nil {
 		return stream.Permanent(fmt.Errorf("decoding event: %w", err))
 	}
-	if err := t.sweep.Start(ctx); err != nil {
+	t.begin()
+	if err := t.startSweeps(ctx); err != nil {
 		return err
 	}
 	m, err := t.message(ctx, e)
@@ -93,9 +118,9 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		return err
 	}
 	f := factsOf(e)
-	effect := s.judge(e, &f)
+	effect, before := s.judge(e, &f)
 	if effect == effectNew && s.folded.events > 0 {
-		if effect, err = t.judgeFolded(ctx, m, s, e); err != nil {
+		if effect, before, err = t.judgeFolded(ctx, m, s, e); err != nil {
 			return err
 		}
 	}
@@ -104,9 +129,6 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 			t.write(m)
 		}
 		return nil
-	}
-	if err := t.suppress(ctx, e); err != nil {
-		return err
 	}
 	t.touch(m)
 	t.keepFolded(ctx, m, s.add(e, f))
@@ -117,36 +139,53 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		out := &kgo.Record{Topic: t.to.events, Key: bytes.Clone(e.RecipientID[:]), Value: t.passOn(rec.Value)}
 		ctx.ProduceTo(out, ctx.Partition())
 	}
+	if effect == effectNew || before != nil {
+		return t.joins(ctx, m, e, before)
+	}
 	return nil
+}
+
+func (t *task) startSweeps(ctx stream.Context) error {
+	if err := t.sweep.Start(ctx); err != nil {
+		return err
+	}
+	if len(t.rules.Rules()) == 0 {
+		return nil
+	}
+	return t.countSweep.Start(ctx)
 }
 
 // judgeFolded tells what adding an event would do that is not in the kept set
 // of a life with folded events. If it is a folded one that arrived earlier than
-// was known, it is taken out again.
-func (t *task) judgeFolded(ctx stream.Context, m *message, s *state, e *schemas.Event) (effect, error) {
+// was known, it is taken out again and returned, with the texts of the version
+// that is to replace it.
+func (t *task) judgeFolded(ctx stream.Context, m *message, s *state, e *schemas.Event) (effect, *trigger.Event, error) {
 	store, key := ctx.Store(storeMessages), foldedKey(m.key, e.EventID)
 	value, err := store.Get(key)
 	if err != nil {
-		return effectNone, fmt.Errorf("reading folded event: %w", err)
+		return effectNone, nil, fmt.Errorf("reading folded event: %w", err)
 	}
 	if value == nil {
-		return effectNew, nil
+		return effectNew, nil, nil
 	}
 	old, err := decodeFolded(value, s)
 	switch {
 	case err != nil || len(value) == 1:
-		return effectNone, err
+		return effectNone, nil, err
 	case !s.spans(old.ArrivedAt):
-		return effectNew, nil // it was folded in another life
+		return effectNew, nil, nil // it was folded in another life
 	case !earlier(e.ArrivedAt, e.OccurredAt, &old):
-		return effectNone, nil
+		return effectNone, nil, nil
 	}
 	t.touch(m)
 	store.Delete(key)
 	s.folded.add(&old, -1)
 	// The latest times may have been its own.
 	s.folded.lastEventAt, s.folded.lastArrivedAt, s.folded.timeSuspect = 0, 0, false
-	return effectMerge, t.eachFolded(ctx, m.key, s, func(_ []byte, e *trigger.Event) { s.folded.note(e) })
+	before := factOf(e)
+	before.Type, before.Machine, before.TimeSuspect = old.Type, old.Machine, old.TimeSuspect
+	before.OccurredAt, before.ArrivedAt = old.OccurredAt, old.ArrivedAt
+	return effectMerge, &before, t.eachFolded(ctx, m.key, s, func(_ []byte, e *trigger.Event) { s.folded.note(e) })
 }
 
 // passOn returns the event in the wire format of the topic of events.
@@ -167,18 +206,14 @@ func (t *task) message(ctx stream.Context, e *schemas.Event) (*message, error) {
 	if m := t.cache.get(t.key); m != nil {
 		return m, nil
 	}
-	m := t.cache.fresh()
-	// The store keeps keys: each message has one of its own.
-	m.identity, m.key = id, bytes.Clone(t.key)
-	value, err := ctx.Store(storeMessages).Get(m.key)
+	m, err := t.stored(ctx, t.key)
 	if err != nil {
-		return nil, fmt.Errorf("reading message: %w", err)
+		return nil, err
 	}
-	if value != nil {
-		if err := m.decode(value); err != nil {
-			return nil, err
-		}
-		m.state.derive(&m.identity, &m.derived)
+	if m == nil {
+		m = t.cache.fresh()
+		// The store keeps keys: each message has one of its own.
+		m.identity, m.key = id, bytes.Clone(t.key)
 	}
 	t.cache.put(m)
 	return m, nil
@@ -211,20 +246,14 @@ func (t *task) touch(m *message) {
 	m.state.trusting = false
 }
 
-// Timer deletes messages that have passed the horizon: the stage sets no other
-// timers.
-func (t *task) Timer(ctx stream.Context, _ []byte, _ time.Time) error { return t.sweep.Timer(ctx) }
-
 // Flush derives every message that changed and emits what follows.
 func (t *task) Flush(ctx stream.Context) error {
-	for _, m := range t.dirty {
-		if m.changed {
-			if err := t.emit(ctx, m); err != nil {
-				return err
-			}
-		}
-		ctx.Store(storeMessages).Put(m.key, m.append(make([]byte, 0, 160+48*len(m.state.events))))
-		m.dirty, m.changed = false, false
+	t.begin()
+	if err := t.flushCounts(ctx); err != nil {
+		return err
+	}
+	if err := t.flushMessages(ctx); err != nil {
+		return err
 	}
 	if err := t.flushSuppressions(ctx); err != nil {
 		return err
@@ -236,34 +265,42 @@ func (t *task) Flush(ctx stream.Context) error {
 			Value: t.serde.Append(nil, schemas.TopicCampaignDeltas, d),
 		})
 	})
-	clear(t.dirty)
-	t.dirty = t.dirty[:0]
 	t.cache.trim()
+	t.open = false
 	return nil
 }
 
-// emit derives a message anew and emits what follows. The record of its last
-// life replaces those before.
-func (t *task) emit(ctx stream.Context, m *message) error {
+func (t *task) flushMessages(ctx stream.Context) error {
+	for _, m := range t.dirty {
+		if m.changed {
+			t.emit(ctx, m)
+		}
+		if m.changed || m.due {
+			if err := t.judge(ctx, m); err != nil {
+				return err
+			}
+		}
+		ctx.Store(storeMessages).Put(m.key, m.encode())
+		m.dirty, m.changed, m.due = false, false, false
+	}
+	clear(t.dirty)
+	t.dirty = t.dirty[:0]
+	return nil
+}
+
+// emit derives a message anew and emits it. The record of its last life replaces
+// those before.
+func (t *task) emit(ctx stream.Context, m *message) {
 	for _, s := range m.earlier {
 		var derived schemas.Message
-		if err := t.derive(ctx, m, s, &derived); err != nil {
-			return err
-		}
+		s.derive(&m.identity, &derived)
+		t.changes.add(&derived, s)
 	}
-	if err := t.derive(ctx, m, &m.state, &m.derived); err != nil {
-		return err
-	}
+	m.state.derive(&m.identity, &m.derived)
+	t.changes.add(&m.derived, &m.state)
 	ctx.ProduceTo(&kgo.Record{
 		Topic: t.to.messages,
 		Key:   topicKey(&m.identity),
 		Value: t.serde.Append(make([]byte, 0, 320), schemas.TopicMessages, &m.derived),
 	}, ctx.Partition())
-	return nil
-}
-
-func (t *task) derive(ctx stream.Context, m *message, s *state, derived *schemas.Message) error {
-	s.derive(&m.identity, derived)
-	t.changes.add(derived, s)
-	return t.evaluate(ctx, derived, s)
 }

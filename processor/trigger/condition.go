@@ -2,7 +2,9 @@ package trigger
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -16,67 +18,6 @@ const (
 	maxConditionCost = 100_000
 )
 
-// variable is a fact that conditions may use.
-type variable struct {
-	name string
-	typ  *cel.Type
-	get  func(*activation) any // nil: not known
-}
-
-// variables lists the facts that conditions may use.
-func variables() []variable {
-	event := func(name string, f func(*Event) string) variable {
-		return variable{"event." + name, cel.StringType, func(a *activation) any { return f(a.event) }}
-	}
-	// A message's text is unknown while it is empty: see the package comment.
-	message := func(name string, f func(*Message) string) variable {
-		return variable{"message." + name, cel.StringType, func(a *activation) any {
-			if s := f(a.message); s != "" {
-				return s
-			}
-			return nil
-		}}
-	}
-	return []variable{
-		event("type", func(e *Event) string { return e.Type.String() }),
-		event("machine", func(e *Event) string { return e.Machine.String() }),
-		event("url", func(e *Event) string { return e.URL }),
-		event("country", func(e *Event) string { return e.Country }),
-		event("list_id", func(e *Event) string { return e.ListID }),
-		event("bounce_class", func(e *Event) string { return e.BounceClass }),
-		event("reject_reason", func(e *Event) string { return e.RejectReason }),
-		{"event.time_suspect", cel.BoolType, func(a *activation) any { return a.event.TimeSuspect }},
-		{"event.occurred_at", cel.TimestampType, func(a *activation) any { return a.event.At().Time() }},
-		message("tenant", func(m *Message) string { return m.Tenant }),
-		message("account", func(m *Message) string { return m.Account }),
-		message("provider", func(m *Message) string { return m.Provider }),
-		message("message_id", func(m *Message) string { return m.MessageID }),
-		message("campaign_id", func(m *Message) string { return m.CampaignID }),
-		message("campaign_name", func(m *Message) string { return m.CampaignName }),
-		message("custom_id", func(m *Message) string { return m.CustomID }),
-		message("contact_id", func(m *Message) string { return m.ContactID }),
-		message("recipient_domain", func(m *Message) string { return m.RecipientDomain }),
-		{"message.tags", cel.ListType(cel.StringType), func(a *activation) any {
-			if len(a.message.Tags) == 0 {
-				return nil
-			}
-			return a.message.Tags
-		}},
-		{"message.metadata", cel.MapType(cel.StringType, cel.StringType), func(a *activation) any {
-			if len(a.message.Metadata) == 0 {
-				return nil
-			}
-			return a.message.Metadata
-		}},
-		{"message.sent_at", cel.TimestampType, func(a *activation) any {
-			if a.message.SentAt == 0 {
-				return nil
-			}
-			return a.message.SentAt.Time()
-		}},
-	}
-}
-
 // compiler compiles conditions.
 type compiler struct {
 	env   *cel.Env
@@ -88,10 +29,10 @@ func newCompiler() (*compiler, error) {
 	c := &compiler{get: map[string]func(*activation) any{}}
 	opts := []cel.EnvOption{cel.ParserExpressionSizeLimit(maxConditionSize)}
 	var names []string
-	for _, v := range variables() {
-		opts = append(opts, cel.Variable(v.name, v.typ))
-		c.get[v.name] = v.get
-		names = append(names, v.name)
+	for _, f := range facts() {
+		opts = append(opts, cel.Variable(f.name, f.typ))
+		c.get[f.name] = f.get
+		names = append(names, f.name)
 	}
 	c.names = strings.Join(names, ", ")
 	var err error
@@ -110,10 +51,27 @@ func iterates(a *cel.Ast) bool {
 	return found
 }
 
+// identifiers are the names that an expression uses, without repetition.
+func identifiers(e ast.Expr) (names []string) {
+	ast.PreOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind && !slices.Contains(names, e.AsIdent()) {
+			names = append(names, e.AsIdent())
+		}
+	}))
+	return names
+}
+
 // condition is a compiled condition.
 type condition struct {
+	// logic is its form, guards are the comparisons in it that it demands. Where the
+	// logic is all of it there is no program.
+	logic   logic
+	guards  []guard
 	program cel.Program
-	get     map[string]func(*activation) any
+	// uses are the names of facts in it; never tells that it is the constant false.
+	uses  []string
+	never bool
+	get   map[string]func(*activation) any
 }
 
 // compile parses and type-checks a condition.
@@ -126,24 +84,42 @@ func (c *compiler) compile(text string) (*condition, error) {
 	if !checked.OutputType().IsExactType(cel.BoolType) {
 		return nil, fmt.Errorf("is of type %s; write a condition that is true or false", checked.OutputType())
 	}
+	expr := checked.NativeRep().Expr()
+	form := logicOf(expr)
+	compiled := &condition{logic: form, guards: demandedBy(&form), uses: identifiers(expr), never: expr.Kind() == ast.LiteralKind && expr.AsLiteral() == types.False, get: c.get}
+	if form.whole() {
+		return compiled, nil
+	}
+	var err error
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if iterates(checked) {
 		opts = append(opts, cel.CostLimit(maxConditionCost))
 	}
-	program, err := c.env.Program(checked, opts...)
-	if err != nil {
+	if compiled.program, err = c.env.Program(checked, opts...); err != nil {
 		return nil, err
 	}
-	return &condition{program: program, get: c.get}, nil
+	return compiled, nil
 }
 
 // holds evaluates the condition. What depends on an unknown fact does not hold.
 func (c *condition) holds(m *Message, e *Event) (bool, error) {
-	out, _, err := c.program.Eval(&activation{get: c.get, message: m, event: e})
+	if o := c.logic.judge(m, e); o&yes == 0 || o == yes {
+		return o == yes, nil
+	}
+	a := activations.Get().(*activation)
+	*a = activation{get: c.get, message: m, event: e}
+	out, _, err := c.program.Eval(a)
+	*a = activation{}
+	activations.Put(a)
 	if err != nil {
 		return false, err
 	}
 	return out == types.True, nil
+}
+
+// mayHold tells whether the logic lets the event pass; nil holds.
+func (c *condition) mayHold(m *Message, e *Event) bool {
+	return c == nil || c.logic.judge(m, e)&yes != 0
 }
 
 // activation gives CEL the values of the facts.
@@ -152,6 +128,10 @@ type activation struct {
 	message *Message
 	event   *Event
 }
+
+// activations are reused: a result is a truth value, an error or the unknown, and
+// none refers to what it came from.
+var activations = sync.Pool{New: func() any { return new(activation) }}
 
 func (a *activation) ResolveName(name string) (any, bool) {
 	get, ok := a.get[name]

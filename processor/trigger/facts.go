@@ -40,6 +40,11 @@ type Counted struct {
 	Type                  schemas.EventType
 	Machine               schemas.Machine
 	OccurredAt, ArrivedAt schemas.Timestamp
+	// OnceKey is what a firing that the event completes is once for, by the event's
+	// own facts; empty where it is the same for all that are counted together.
+	// NoKey tells that the event can complete none, and is counted all the same.
+	OnceKey string
+	NoKey   bool
 }
 
 // CountedOf is what a count keeps of an event.

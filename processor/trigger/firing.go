@@ -43,11 +43,18 @@ const occurrenceOnce = "once"
 // Bucket is the occurrence of a firing at a time: once, or the start of the
 // rule's cooldown that it lies in.
 func (r *Rule) Bucket(at schemas.Timestamp) string {
-	length := micros(r.Cooldown)
-	if length == 0 {
+	if r.Cooldown == 0 {
 		return occurrenceOnce
 	}
-	return strconv.FormatInt(int64(at-floorMod(at, length)), 10)
+	return strconv.FormatInt(int64(r.stretch(at)), 10)
+}
+
+// stretch is the start of the cooldown that a time lies in; zero without one.
+func (r *Rule) stretch(at schemas.Timestamp) schemas.Timestamp {
+	if r.Cooldown == 0 {
+		return 0
+	}
+	return at - floorMod(at, micros(r.Cooldown))
 }
 
 // floorMod is the remainder of a division that rounds down.

@@ -74,7 +74,10 @@ func TestHumanOnlyDefault(t *testing.T) {
 }
 
 // mustRule parses one rule from its fields but the name.
-func mustRule(t testing.TB, fields string) *Rule {
+func mustRule(t interface {
+	Helper()
+	Fatal(...any)
+}, fields string) *Rule {
 	t.Helper()
 	text := "rules:\n  - name: r\n"
 	for line := range strings.SplitSeq(fields, "\n") {
@@ -169,15 +172,23 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Add([]byte("rules: &a [*a]\n"))
 	f.Add([]byte("rules:\n  - &x {name: a, within: *x}\n"))
+	f.Add([]byte("rules:\n  - {name: a, rate: {event: bounced, of: [delivered, bounced], above: 5%, duration: 10m}, active: {days: [mon], from: 22:00, to: 06:00}}\n"))
+	f.Add([]byte("rules:\n  - {name: a, sequence: {events: [send, {event: clicked, when: event.url == \"/\"}], duration: 3d}, cooldown: 1d, sample: 10%}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		set, err := Parse("f.yaml", text)
 		if err != nil {
 			return
 		}
+		events := []Event{ev(1, sent, 0), ev(2, opened, 0), ev(3, clicked, 0)}
 		for _, r := range set.Rules() {
-			if r.Name == "" || r.Duration <= 0 || r.MaxAge <= 0 || r.Version == "" {
+			if r.Name == "" || r.Kind == "" || r.OncePer == "" || r.MaxAge <= 0 || r.Version == "" || r.Kind != KindImmediate && r.Duration <= 0 {
 				t.Errorf("incomplete rule %+v", r)
 			}
+			if r.OfCampaign() && (r.Every <= 0 || r.Duration%r.Every != 0) {
+				t.Errorf("rule with wrong steps %+v", r)
+			}
+			r.Judge(message(), events, at(hour))
+			r.CountsEvent(message(), &events[0])
 		}
 	})
 }

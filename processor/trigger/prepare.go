@@ -28,11 +28,11 @@ func (s *Step) types() TypeSet {
 
 // prepare derives from a complete rule what judging it needs.
 func (r *Rule) prepare() {
-	switch r.Kind {
+	switch r.Kind { // the last of needs is what the condition is judged with
 	case KindImmediate:
 		r.needs = []TypeSet{TypesOf(r.Event)}
 	case KindWithin:
-		r.needs = []TypeSet{TypesOf(r.Event), anchorTypes(r.Of)}
+		r.needs = []TypeSet{anchorTypes(r.Of), TypesOf(r.Event)}
 	case KindAbsence:
 		r.needs = []TypeSet{anchorTypes(r.Of)}
 	case KindSequence:
@@ -42,4 +42,5 @@ func (r *Rule) prepare() {
 	case KindCount, KindRate:
 		r.needs = []TypeSet{TypesOf(r.Events...) | TypesOf(r.Base...)}
 	}
+	r.subjects = r.needs[len(r.needs)-1]
 }

@@ -117,10 +117,12 @@ type Rule struct {
 	Call string
 
 	condition *condition
-	guards    []guard
-	needs     []TypeSet
-	index     int
-	failures  atomic.Uint64
+	// needs are sets of types of each of which there must be an event; subjects are
+	// the types of those that the condition is judged with.
+	needs    []TypeSet
+	subjects TypeSet
+	index    int
+	failures atomic.Uint64
 }
 
 // Failures is the number of evaluations of conditions that ended in an error,

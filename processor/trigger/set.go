@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"github.com/posthorn/posthorn/schemas"
@@ -22,6 +23,17 @@ func (s *TypeSet) Add(t schemas.EventType) { *s |= 1 << uint(t) }
 
 // Has tells whether a type is in the set.
 func (s TypeSet) Has(t schemas.EventType) bool { return s&(1<<uint(t)) != 0 }
+
+// String lists the types.
+func (s TypeSet) String() string {
+	var names []string
+	for t := schemas.EventTypeUnknown; t <= schemas.EventTypeUnsuppressed; t++ {
+		if s.Has(t) {
+			names = append(names, t.String())
+		}
+	}
+	return strings.Join(names, ", ")
+}
 
 // Set is a list of rules with distinct names. Its zero value and nil are empty.
 // It is never changed and safe for concurrent use.
@@ -64,21 +76,23 @@ func (s *Set) ForEvent(dst []*Rule, m *Message, e *Event) []*Rule {
 	if s == nil {
 		return dst
 	}
-	events := [1]Event{*e}
-	return s.counting.find(dst, m, TypesOf(e.Type), events[:])
+	one := [1]Event{*e}
+	return s.counting.find(dst, m, TypesOf(e.Type), one[:])
 }
 
 func newSet(rules []*Rule) *Set {
 	s := &Set{rules: rules, byName: make(map[string]*Rule, len(rules))}
+	var messages, counting []*Rule
 	for i, r := range rules {
 		r.index = i
 		s.byName[r.Name] = r
 		if r.Counts() || r.OfCampaign() {
-			s.counting.add(r)
+			counting = append(counting, r)
 		} else {
-			s.messages.add(r)
+			messages = append(messages, r)
 		}
 	}
+	s.messages, s.counting = newIndex(messages), newIndex(counting)
 	return s
 }
 

@@ -9,8 +9,14 @@ import (
 // version is a hash of what the rule means, defaults among it: formatting and
 // comments do not count, nor does a default that is written out.
 func (r *Rule) version() string {
-	text := fmt.Sprintf("%q %s event %s of %q duration %d wait %d every %d times %d per %q events %v base %v above %d clear %d minimum %d",
-		r.Name, r.Kind, r.Event, r.Of, r.Duration, r.Wait, r.Every, r.Times, r.Per, r.Events, r.Base, r.Above, r.ClearBelow, r.Minimum)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s", r.Name, r.meaning()))
+	return hex.EncodeToString(sum[:8])
+}
+
+// meaning is all that the rule says, but its name.
+func (r *Rule) meaning() string {
+	text := fmt.Sprintf("%s event %s of %q duration %d wait %d every %d times %d per %q events %v base %v above %d clear %d minimum %d",
+		r.Kind, r.Event, r.Of, r.Duration, r.Wait, r.Every, r.Times, r.Per, r.Events, r.Base, r.Above, r.ClearBelow, r.Minimum)
 	for _, s := range r.Steps {
 		text += fmt.Sprintf(" step %t %s %q", s.Send, s.Event, s.When)
 	}
@@ -19,6 +25,5 @@ func (r *Rule) version() string {
 	if a := r.Active; a != nil {
 		text += fmt.Sprintf(" active %v from %d to %d in %s skip %t", a.Days, a.From, a.To, a.Zone, a.Skip)
 	}
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:8])
+	return text
 }

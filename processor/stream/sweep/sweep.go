@@ -25,13 +25,16 @@ const (
 	Rest  = 24 * time.Hour
 )
 
-// key is the key of the sweep's timer, and of its cursor in the store it walks:
-// the next key to look at. No other key of the store may begin with a zero byte.
-var key = []byte("\x00sweep")
+// prefix begins the key of a sweep's timer, and of its cursor in the store it
+// walks: the next key to look at. No other key of the store, and no other timer,
+// may begin with a zero byte.
+const prefix = "\x00sweep"
 
 // Sweep is the walk through one store of one task. Its methods are called by
 // the methods of the task that owns it.
 type Sweep struct {
+	// Name tells the sweeps of a task apart; one may have none.
+	Name string
 	// Store is the store's name.
 	Store string
 	// From is where walks begin; nil: at the first key.
@@ -45,18 +48,26 @@ type Sweep struct {
 	started bool
 }
 
+// key is the key of the timer and the cursor.
+func (s *Sweep) key() []byte { return []byte(prefix + s.Name) }
+
+// Owns tells whether a timer is the sweep's.
+func (s *Sweep) Owns(timer []byte) bool {
+	return len(timer) == len(prefix)+len(s.Name) && string(timer[:len(prefix)]) == prefix && string(timer[len(prefix):]) == s.Name
+}
+
 // Start sets the timer if there is none yet. It is called for every
 // record and costs nothing after the first.
 func (s *Sweep) Start(ctx stream.Context) error {
 	if s.started {
 		return nil
 	}
-	due, err := ctx.GetTimer(key)
+	due, err := ctx.GetTimer(s.key())
 	if err != nil {
 		return fmt.Errorf("reading timer of sweep: %w", err)
 	}
 	if due.IsZero() {
-		ctx.SetTimer(key, ctx.Frontier().Add(Pause))
+		ctx.SetTimer(s.key(), ctx.Frontier().Add(Pause))
 	}
 	s.started = true
 	return nil
@@ -66,7 +77,7 @@ func (s *Sweep) Start(ctx stream.Context) error {
 // timers.
 func (s *Sweep) Timer(ctx stream.Context) error {
 	store := ctx.Store(s.Store)
-	from, err := store.Get(key)
+	from, err := store.Get(s.key())
 	if err != nil {
 		return fmt.Errorf("reading cursor of sweep: %w", err)
 	}
@@ -103,10 +114,10 @@ func (s *Sweep) Timer(ctx stream.Context) error {
 	if next == nil {
 		next, pause = []byte{}, Rest
 	}
-	store.Put(bytes.Clone(key), next)
+	store.Put(s.key(), next)
 	// From the frontier, not from when the timer was due: after a standstill one
 	// chunk follows, not all that were missed.
-	ctx.SetTimer(key, ctx.Frontier().Add(pause))
+	ctx.SetTimer(s.key(), ctx.Frontier().Add(pause))
 	return nil
 }
 
@@ -115,5 +126,5 @@ func (s *Sweep) first() []byte {
 	if s.From != nil {
 		return s.From
 	}
-	return append(bytes.Clone(key), 0)
+	return append(s.key(), 0)
 }

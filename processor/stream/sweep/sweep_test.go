@@ -118,3 +118,49 @@ func TestIdle(t *testing.T) {
 		t.Errorf("looked %d times in ten days", looked)
 	}
 }
+
+// twoSweeps keeps each record's key in two stores, of which only the second
+// forgets.
+type twoSweeps struct{ none, all Sweep }
+
+func (k *twoSweeps) Process(ctx stream.Context, rec *kgo.Record) error {
+	ctx.Store("kept").Put(rec.Key, rec.Value)
+	ctx.Store("gone").Put(rec.Key, rec.Value)
+	if err := k.none.Start(ctx); err != nil {
+		return err
+	}
+	return k.all.Start(ctx)
+}
+
+func (k *twoSweeps) Timer(ctx stream.Context, key []byte, _ time.Time) error {
+	switch {
+	case k.none.Owns(key) && !k.all.Owns(key):
+		return k.none.Timer(ctx)
+	case k.all.Owns(key) && !k.none.Owns(key):
+		return k.all.Timer(ctx)
+	}
+	return fmt.Errorf("timer %q is nobody's", key)
+}
+func (k *twoSweeps) Flush(stream.Context) error { return nil }
+
+// A task may sweep several stores.
+func TestTwoSweeps(t *testing.T) {
+	sweepOf := func(name, store string, expired bool) Sweep {
+		return Sweep{Name: name, Store: store,
+			Expired: func(_, _ []byte, _ time.Time) (bool, error) { return expired, nil },
+			Delete:  func(ctx stream.Context, key []byte) error { ctx.Store(store).Delete(key); return nil },
+		}
+	}
+	d, err := streamtest.New(stream.Stage{Name: "keeper", Stores: []string{"kept", "gone"}, NewTask: func(int32) (stream.Task, error) {
+		return &twoSweeps{sweepOf("", "kept", false), sweepOf("all", "gone", true)}, nil
+	}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, d, "k", noon)
+	advance(t, d, noon)
+	advance(t, d, noon.Add(time.Hour))
+	if kept, gone := d.State("kept"), d.State("gone"); len(kept) != 2 || len(gone) != 1 {
+		t.Errorf("kept %v, gone %v, want a cursor in each and the key in the first", kept, gone)
+	}
+}
