@@ -51,8 +51,8 @@ is in effect. Commands run beside "posthorn up" find it by its data directory.`,
 		}
 	}
 	add("run", a.upCommand(), a.ingestCommand(), a.processorCommand(), a.analyticsCommand(), a.importCommand(), a.simulateCommand(), a.demoCommand())
-	add("look", a.campaignsCommand(), a.campaignCommand(), a.statusCommand(), a.tailCommand(), a.verifyCommand(), a.recipientCommand(), a.suppressionsCommand())
-	add("mend", a.sourceCommand(), a.topicsCommand(), a.gatewaysCommand(), a.migrateCommand(), a.replayCommand(), a.rebuildCommand(), a.rulesCommand(), a.configCommand(), a.engineCommand(), a.versionCommand())
+	add("look", a.campaignsCommand(), a.campaignCommand(), a.statusCommand(), a.deliveriesCommand(), a.triggersCommand(), a.tailCommand(), a.verifyCommand(), a.recipientCommand(), a.suppressionsCommand())
+	add("mend", a.sourceCommand(), a.topicsCommand(), a.gatewaysCommand(), a.migrateCommand(), a.replayCommand(), a.rebuildCommand(), a.rulesCommand(), a.endpointsCommand(), a.configCommand(), a.engineCommand(), a.versionCommand())
 	return root
 }
 
@@ -96,6 +96,9 @@ func (a *app) configFile() string {
 // takeSecrets adds the secrets that "up" leaves in no file but that its
 // configuration holds.
 func takeSecrets(to, from *config.Config) {
+	if len(to.Endpoints) == 0 {
+		to.Endpoints = from.Endpoints
+	}
 	if to.RecipientSecret.IsZero() {
 		to.RecipientSecret = from.RecipientSecret
 	}

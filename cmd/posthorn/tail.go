@@ -42,11 +42,15 @@ live generation.`,
 			return a.tail(cmd.Context(), cfg, args[0], o)
 		},
 	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *tailOptions) flags(cmd *cobra.Command) {
 	config.AddFlags(cmd.Flags(), "brokers", "registry", "data")
 	cmd.Flags().BoolVar(&o.fromStart, "from-start", false, "begin with the oldest record")
 	cmd.Flags().IntVar(&o.limit, "limit", 0, "stop after that many records")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "stop when nothing new came for so long")
-	return cmd
 }
 
 // newRecord returns an empty record of the type that a topic holds, or nil.
@@ -89,6 +93,21 @@ type webhookLine struct {
 }
 
 func (a *app) tail(ctx context.Context, cfg *config.Config, topic string, o tailOptions) error {
+	out := json.NewEncoder(a.out)
+	out.SetEscapeHTML(false)
+	return a.followTopic(ctx, cfg, topic, o, func(rec *kgo.Record, value schemas.Record) (shown bool, err error) {
+		line := tailLine{rec.Partition, rec.Offset, rec.Timestamp.UTC(), value}
+		if w, ok := value.(*schemas.Webhook); ok {
+			line.Value = webhookLine{w, string(w.Body)}
+		}
+		return true, out.Encode(line)
+	})
+}
+
+// followTopic calls show for the records of a topic, of one that is derived those of the
+// live generation, until as many were shown as o says, nothing came for as long, or
+// ctx ends.
+func (a *app) followTopic(ctx context.Context, cfg *config.Config, topic string, o tailOptions, show func(*kgo.Record, schemas.Record) (shown bool, err error)) error {
 	name, numbered := schemas.SplitTopic(topic)
 	if newRecord(name) == nil {
 		return fmt.Errorf("topic %s holds no records that can be shown; see: posthorn topics print", topic)
@@ -117,8 +136,6 @@ func (a *app) tail(ctx context.Context, cfg *config.Config, topic string, o tail
 		return err
 	}
 	defer cl.Close()
-	out := json.NewEncoder(a.out)
-	out.SetEscapeHTML(false)
 	for shown := 0; ; {
 		fetches := poll(ctx, cl, o.timeout)
 		if ctx.Err() != nil {
@@ -139,14 +156,14 @@ func (a *app) tail(ctx context.Context, cfg *config.Config, topic string, o tail
 			if err := serde.Decode(rec.Value, value); err != nil {
 				return fmt.Errorf("decoding %s partition %d offset %d: %w", topic, rec.Partition, rec.Offset, err)
 			}
-			line := tailLine{rec.Partition, rec.Offset, rec.Timestamp.UTC(), value}
-			if w, ok := value.(*schemas.Webhook); ok {
-				line.Value = webhookLine{w, string(w.Body)}
-			}
-			if err := out.Encode(line); err != nil {
+			did, err := show(rec, value)
+			if err != nil {
 				return err
 			}
-			if shown++; shown == o.limit {
+			if did {
+				shown++
+			}
+			if o.limit > 0 && shown == o.limit {
 				return nil
 			}
 		}

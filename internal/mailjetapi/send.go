@@ -2,7 +2,6 @@ package mailjetapi
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -108,7 +107,7 @@ func SendError(status int, body []byte) error {
 	case status < 200 || status > 299:
 		return &APIError{Status: status, Message: a.sendError.text()}
 	case !readable || len(a.Messages) == 0:
-		return fmt.Errorf("Mailjet's API answers %d without saying what became of the message", status)
+		return &APIError{Status: status, Message: "it does not say what became of the message"}
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ func TestSendError(t *testing.T) {
 		{"not allowed", `{"ErrorMessage":"no"}`, 403, "may the API key do this", false},
 		{"too many", ``, 429, "429", true},
 		{"down", `<html>`, 502, "502", true},
-		{"success that says nothing", `<html>`, 200, "without saying", false},
-		{"success of nobody", `{"Messages":[]}`, 200, "without saying", false},
+		{"success that says nothing", `<html>`, 200, "does not say", false},
+		{"success of nobody", `{"Messages":[]}`, 200, "does not say", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := mailjetapi.SendError(tt.status, []byte(tt.body))

@@ -64,6 +64,8 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
+const benchPartition = 3
+
 // bench is the stage on one partition.
 type bench struct {
 	*streamtest.Driver
@@ -83,7 +85,7 @@ func newBench(t *testing.T, change func(*Config), endpoints ...Endpoint) *bench 
 	stage := b.d.Stage()
 	stage.NewTask = func(p int32) (stream.Task, error) { return b.d.Stage().NewTask(p) }
 	var err error
-	if b.Driver, err = streamtest.New(stage, 3); err != nil {
+	if b.Driver, err = streamtest.New(stage, benchPartition); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -698,5 +700,26 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	}
 	if len(got) != 1 || b.pending() != 1 || s.calls() != 1 {
 		t.Errorf("%d deliveries, %d pending, %d calls", len(got), b.pending(), s.calls())
+	}
+}
+
+// TestCallsOfALostPartition: what was queued when the partition went to another
+// worker is that one's to call.
+func TestCallsOfALostPartition(t *testing.T) {
+	release := make(chan struct{})
+	s := newShop(t, func(http.ResponseWriter, *http.Request) { <-release })
+	e := s.endpoint("shop")
+	e.Concurrency = 1
+	b := newBench(t, nil, e)
+	for i := range 20 {
+		b.process(trigger(i, "shop"))
+	}
+	b.commit()
+	<-s.arrived
+	b.d.Stage().Lost([]int32{benchPartition})
+	close(release)
+	b.woken(20)
+	if s.calls() != 1 {
+		t.Errorf("%d calls", s.calls())
 	}
 }

@@ -139,7 +139,13 @@ func (l *lane) mayCall(c *call) bool {
 // note tells the breaker what became of a call.
 func (l *lane) note(c *call, r *result) {
 	now := l.d.cfg.Now()
-	if r.verdict != retry {
+	switch {
+	case r.unsent():
+		if c.probe {
+			l.breaker.release()
+		}
+		return
+	case r.verdict != retry:
 		l.breaker.succeeded()
 		return
 	}
@@ -147,6 +153,10 @@ func (l *lane) note(c *call, r *result) {
 		l.d.cfg.Logger.Warn("endpoint fails: its calls wait until a probe succeeds", "endpoint", l.name, "url", l.publicURL, "error", r.err)
 	}
 }
+
+// unsent tells whether nothing was sent, since no request can be made of the
+// trigger: that says nothing about the endpoint.
+func (r *result) unsent() bool { return r.verdict == refused && r.status == 0 }
 
 func (l *lane) next() *call {
 	l.mu.Lock()

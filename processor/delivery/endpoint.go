@@ -91,3 +91,13 @@ func withoutSecrets(address string) string {
 	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	return strings.TrimSuffix(clean.String(), "?")
 }
+
+// PublicURL is what is called, without what is secret in it; empty where the
+// endpoint is not valid.
+func (e Endpoint) PublicURL() string {
+	a := e.action(func(string, string, ...any) {})
+	if a == nil {
+		return ""
+	}
+	return withoutSecrets(a.address())
+}

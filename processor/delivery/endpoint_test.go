@@ -26,6 +26,7 @@ func TestEndpointErrorsNameFieldAndRemedy(t *testing.T) {
 		"bad secret":   {func(e *Endpoint) { e.Secrets = []string{"geheim"} }, []string{"secret: does not begin with whsec_"}},
 		"three":        {func(e *Endpoint) { e.Secrets = []string{testSecret, testSecret, testSecret} }, []string{"secret: 3 given"}},
 		"concurrency":  {func(e *Endpoint) { e.Concurrency = -1 }, []string{"concurrency: -1"}},
+		"rate":         {func(e *Endpoint) { e.Rate = -2 }, []string{"rate: -2", "calls a second"}},
 		"several at a": {func(e *Endpoint) { e.URL, e.Secrets = "", nil }, []string{"url:", "secret:"}},
 	} {
 		e := good

@@ -143,7 +143,7 @@ func (l *lane) disabled() bool {
 func (t *task) observed(ctx stream.Context, r *result) {
 	name := r.call.trigger.Endpoint
 	l := t.d.lanes[name]
-	if l == nil || r.verdict == notMade {
+	if l == nil || r.verdict == notMade || r.unsent() {
 		return
 	}
 	at := micros(r.at)

@@ -221,3 +221,34 @@ func TestDisablingIsTransactional(t *testing.T) {
 		t.Errorf("%+v, %d calls", got, s.calls())
 	}
 }
+
+// A trigger of which no request can be made says nothing about the endpoint: it
+// closes no breaker, and ends no span of failures.
+func TestWhatIsNotSentSaysNothing(t *testing.T) {
+	s := newShop(t, status(500))
+	c := newClocked(t, nil, s.endpoint("shop"))
+	c.failures(0, 6, step)
+	l := c.d.lanes["shop"]
+	if !l.breaker.open() {
+		t.Fatal("closed")
+	}
+	c.now = c.now.Add(time.Hour)
+	before := l.action
+	l.action = unmakeable{before}
+	got := c.call(50, "shop")
+	l.action = before
+	if len(got) != 1 || got[0].Status != schemas.DeliveryStatusFailed || s.calls() != 6 {
+		t.Fatalf("%+v", got)
+	}
+	since, failures := l.health.failing()
+	if !l.breaker.open() || l.breaker.lets(c.now) != one || failures != 6 || since != micros(noon.Add(step)) {
+		t.Errorf("open %v, %d failures since %s", l.breaker.open(), failures, time.UnixMicro(since).UTC())
+	}
+}
+
+// unmakeable is an action that can make no request.
+type unmakeable struct{ action }
+
+func (unmakeable) request(*schemas.Trigger, time.Time) (*request, error) {
+	return nil, errors.New("no address")
+}

@@ -35,11 +35,10 @@ func (r *topic) Read(_ context.Context, _ string, _ int32, offset int64) ([]byte
 // desk is a bench with requests.
 type desk struct {
 	*bench
-	shop    *shop
-	answer  atomic.Int32
-	topic   *topic
-	asked   controls.Snapshot
-	written int // requests
+	shop   *shop
+	answer atomic.Int32
+	topic  *topic
+	asked  controls.Snapshot
 }
 
 func newDesk(t *testing.T, change func(*Config)) *desk {
