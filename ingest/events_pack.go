@@ -132,6 +132,7 @@ func (p *packer) flush() *problem {
 		return p.fail(failure)
 	}
 	done.id, hook.ID = id, id
+	slot := p.g.underway.begin(time.Now())
 	hook.ReceivedAt, hook.CRC32C = schemas.FromTime(time.Now()), schemas.Checksum(hook.Body)
 	hook.Headers = make(map[string]string, len(p.template.Headers)+1)
 	for k, v := range p.template.Headers {
@@ -141,6 +142,7 @@ func (p *packer) flush() *problem {
 	p.g.metrics.bytes.Add(float64(len(hook.Body)))
 	p.flying.Go(func() {
 		failure := p.g.store(&hook, p.place, held)
+		p.g.underway.end(slot)
 		p.g.buffers.put(body)
 		if failure == nil {
 			p.done(done)

@@ -29,7 +29,7 @@ var serde = schemas.NewLocalSerde()
 
 func cluster(t testing.TB) *kfake.Cluster {
 	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicWebhooks))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicWebhooks), kfake.SeedTopics(1, schemas.TopicGateways))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +49,18 @@ func producer(t testing.TB, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 
 // stored reads all webhooks that a cluster holds.
 func stored(t testing.TB, c *kfake.Cluster) (hooks []schemas.Webhook) {
+	t.Helper()
+	for _, rec := range webhookRecords(t, c) {
+		var h schemas.Webhook
+		if err := serde.Decode(rec.Value, &h); err != nil {
+			t.Error(err)
+		}
+		hooks = append(hooks, h)
+	}
+	return hooks
+}
+
+func webhookRecords(t testing.TB, c *kfake.Cluster) (records []*kgo.Record) {
 	t.Helper()
 	cl, err := kafka.NewConsumer(kafka.Config{Brokers: c.ListenAddrs()}, kgo.ConsumeTopics(schemas.TopicWebhooks))
 	if err != nil {
@@ -74,19 +86,13 @@ func stored(t testing.TB, c *kfake.Cluster) (hooks []schemas.Webhook) {
 	for _, p := range resp.Topics[0].Partitions {
 		want += p.Offset
 	}
-	for int64(len(hooks)) < want && ctx.Err() == nil {
-		cl.PollFetches(ctx).EachRecord(func(rec *kgo.Record) {
-			var h schemas.Webhook
-			if err := serde.Decode(rec.Value, &h); err != nil {
-				t.Error(err)
-			}
-			hooks = append(hooks, h)
-		})
+	for int64(len(records)) < want && ctx.Err() == nil {
+		records = append(records, cl.PollFetches(ctx).Records()...)
 	}
 	if err := ctx.Err(); err != nil {
-		t.Fatalf("%d of %d webhooks: %v", len(hooks), want, err)
+		t.Fatalf("%d of %d webhooks: %v", len(records), want, err)
 	}
-	return hooks
+	return records
 }
 
 var sources = []Source{

@@ -28,6 +28,7 @@ import (
 
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/spool"
+	"github.com/posthorn/posthorn/internal/gateways"
 	"github.com/posthorn/posthorn/internal/publicnet"
 	"github.com/posthorn/posthorn/internal/telemetry"
 	"github.com/posthorn/posthorn/schemas"
@@ -70,6 +71,8 @@ type Config struct {
 	// Spool, where set, keeps webhooks while Kafka does not take them. Serve drains
 	// it; whoever opened it closes it, after Serve.
 	Spool *spool.Spool
+	// Hold, where set beside Spool, has what waits there hold the arrival frontier.
+	Hold *gateways.Announcer
 	// SpoolAfter is how long a webhook waits for Kafka before it goes to the
 	// Spool; default 2 s.
 	SpoolAfter time.Duration
@@ -112,6 +115,7 @@ type Gateway struct {
 	uploads  *uploads
 	metrics  *metrics
 	spool    *spool.Spool // nil: none
+	underway underway
 	// patience is how long a webhook waits for Kafka at first.
 	patience time.Duration
 
@@ -185,6 +189,9 @@ func New(cfg Config) (*Gateway, error) {
 		g.patience = min(cfg.SpoolAfter, cfg.AckTimeout)
 		g.kafka.canary = func() bool { return !g.spool.Empty() }
 		g.metrics.watchSpool(cfg.Registerer, g.spool)
+		if cfg.Hold != nil {
+			cfg.Hold.Bind(cfg.Producer, g.clear)
+		}
 	}
 	for _, s := range cfg.Sources {
 		if err := g.addSource(s); err != nil {

@@ -50,20 +50,43 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	spooling, stopSpooling := context.WithCancel(context.Background())
 	defer stopSpooling()
 	if g.spool != nil {
-		wg.Go(func() { g.spool.Drain(spooling, g.resend) })
+		wg.Go(func() { g.drainSpool(spooling) })
 	}
+	leave := g.announce()
 
 	listener = lazily(server, (&connections{limit: g.cfg.MaxConnections}).bind(server, listener))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
+		_ = leave(false)
 		return fmt.Errorf("gateway: serving: %w", err)
 	case <-ctx.Done():
 	}
 	err := g.drain(server)
 	<-served
-	return err
+	return errors.Join(err, leave(err == nil))
+}
+
+// announce has what waits in the spool hold the arrival frontier, until the function
+// that it returns is called: then, if all has ended well, the gateway leaves.
+func (g *Gateway) announce() (leave func(well bool) error) {
+	if g.spool == nil || g.cfg.Hold == nil {
+		return func(bool) error { return nil }
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); g.cfg.Hold.Run(ctx) }()
+	return func(well bool) error {
+		stop()
+		<-done
+		if !well || g.kafka.failing() {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), g.cfg.AckTimeout)
+		defer cancel()
+		return g.cfg.Hold.Leave(ctx)
+	}
 }
 
 func (g *Gateway) drain(server *http.Server) error {

@@ -69,10 +69,25 @@ func (g *Gateway) keep(value []byte) bool {
 	return false
 }
 
+// drainSpool sends what the spool holds until ctx ends.
+func (g *Gateway) drainSpool(ctx context.Context) {
+	if g.cfg.Hold != nil {
+		select {
+		case <-g.cfg.Hold.Resumed():
+		case <-ctx.Done():
+			return
+		}
+	}
+	g.spool.Drain(ctx, g.resend)
+}
+
 // resend produces a webhook of the spool.
 func (g *Gateway) resend(value []byte, done func(error)) {
 	rec := &kgo.Record{Topic: schemas.TopicWebhooks, Value: value}
 	kafka.ToOverflow(rec) // what is late must not stand before what comes now
+	if g.cfg.Hold != nil {
+		g.markReceived(rec)
+	}
 	g.cfg.Producer.Produce(context.Background(), rec, func(_ *kgo.Record, err error) {
 		g.kafka.result(err)
 		if tooLarge(err) || errors.Is(err, kerr.InvalidRecord) {
@@ -80,6 +95,26 @@ func (g *Gateway) resend(value []byte, done func(error)) {
 		}
 		done(err)
 	})
+}
+
+// markReceived has a webhook of the spool count as arrived when it was received, if
+// the arrival frontier has waited for it since.
+func (g *Gateway) markReceived(rec *kgo.Record) {
+	var hook schemas.Webhook
+	if err := g.cfg.Serde.Decode(rec.Value, &hook); err != nil {
+		return // of another build's schema: it arrives now
+	}
+	if g.cfg.Hold.Holds(hook.ReceivedAt) {
+		schemas.SetReceived(rec, hook.ReceivedAt)
+	}
+}
+
+// clear tells up to when all that was received is in Kafka or was refused; false
+// while something waits in the spool. What is under way is looked at first: it is
+// in the spool before it is not under way any more.
+func (g *Gateway) clear() (schemas.Timestamp, bool) {
+	until := g.underway.clear(time.Now())
+	return until, g.spool.Empty()
 }
 
 // check is a telemetry.Check: webhooks can be stored, in one place or the other.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -20,6 +21,9 @@ import (
 
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/spool"
+	"github.com/posthorn/posthorn/internal/gateways"
+	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/schemas"
 )
 
 func openSpool(t testing.TB, cfg spool.Config) *spool.Spool {
@@ -451,3 +455,64 @@ type discard struct{ h http.Header }
 func (d discard) Header() http.Header       { return d.h }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
+
+// TestSpooledWebhooksHoldTheFrontier: while webhooks wait in the spool the gateway
+// says nothing new, and what it had said before is earlier than all of them; so
+// they may count as arrived when they were received. A gateway that nobody has
+// heard of yet may not say so.
+func TestSpooledWebhooksHoldTheFrontier(t *testing.T) {
+	for name, said := range map[string]schemas.Timestamp{"known before": schemas.FromTime(time.Now().Add(-time.Minute)), "new": 0} {
+		t.Run(name, func(t *testing.T) {
+			c := cluster(t)
+			s := openSpool(t, spool.Config{})
+			id, err := s.ID()
+			if err != nil {
+				t.Fatal(err)
+			}
+			hold := gateways.NewAnnouncer(id, "", func(context.Context) ([]gateways.Gateway, error) {
+				if said == 0 {
+					return nil, nil
+				}
+				return []gateways.Gateway{{ID: id, Until: said}}, nil
+			}, slog.New(slog.DiscardHandler))
+			takes := refuse(c, kerr.NotEnoughReplicas.Code)
+			g := gateway(t, producer(t, c), func(cfg *Config) {
+				cfg.Spool, cfg.SpoolAfter, cfg.Hold = s, 100*time.Millisecond, hold
+			})
+			base, stop, done := serve(t, g)
+			began := schemas.FromTime(time.Now())
+			for i := range 5 {
+				post200(t, base, fmt.Sprint(i))
+			}
+			if until, ok := g.clear(); ok {
+				t.Errorf("clear until %s with %d webhooks in the spool", until.Time(), s.Stats().Records)
+			}
+			takes()
+			until(t, "the spool is empty", s.Empty)
+			if until, ok := g.clear(); !ok || until < began {
+				t.Errorf("clear until %s, %t with nothing in the spool", until.Time(), ok)
+			}
+			marked := 0
+			for _, rec := range webhookRecords(t, c) {
+				var hook schemas.Webhook
+				if err := serde.Decode(rec.Value, &hook); err != nil {
+					t.Fatal(err)
+				}
+				if schemas.ArrivedAt(rec) == hook.ReceivedAt {
+					marked++
+				}
+			}
+			if want := 5; said != 0 && marked < want || said == 0 && marked != 0 {
+				t.Errorf("%d records say when they were received", marked)
+			}
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			list, err := gateways.Read(t.Context(), kafka.Config{Brokers: c.ListenAddrs()}, slog.New(slog.DiscardHandler))
+			if err != nil || len(list) != 1 || list[0].ID != id || !list[0].Left {
+				t.Errorf("after a clean stop: %+v, %v", list, err)
+			}
+		})
+	}
+}

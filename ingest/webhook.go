@@ -170,6 +170,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, src *source, st
 		a.give(held)
 		return schemas.ID{}, p
 	}
+	defer g.underway.end(g.underway.begin(time.Now()))
 	received := time.Now()
 	hook := g.hooks.get()
 	defer g.hooks.put(hook)

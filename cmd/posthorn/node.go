@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -17,6 +18,7 @@ import (
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/spool"
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/gateways"
 	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/internal/telemetry"
@@ -62,10 +64,15 @@ func (n *node) gateway(to *actors, listener net.Listener, spools bool) error {
 	if err != nil {
 		return errors.Join(err, closeSpool())
 	}
+	hold, err := n.hold(kept)
+	if err != nil {
+		producer.Close()
+		return errors.Join(err, closeSpool())
+	}
 	g, err := ingest.New(ingest.Config{
 		Sources: sources, Producer: producer, Serde: n.serde,
 		MaxBody: int64(n.cfg.Gateway.MaxBody), ByteBudget: int64(n.cfg.Gateway.ByteBudget), DrainTimeout: n.cfg.Gateway.Drain, DrainDelay: n.cfg.Gateway.DrainDelay,
-		Spool:  kept,
+		Spool: kept, Hold: hold,
 		Health: n.health, Registerer: n.reg, Logger: n.log,
 	})
 	if err != nil {
@@ -95,6 +102,25 @@ func (n *node) spool(otherwise bool) (_ *spool.Spool, closeSpool func() error, e
 		return nil, nil, fmt.Errorf("gateway.spool: %w", err)
 	}
 	return s, s.Close, nil
+}
+
+// hold makes what has the webhooks in a spool hold the arrival frontier, nil without
+// one. What the gateway said before it was stopped is in force until Kafka can be
+// read: it is asked when the spool is drained.
+func (n *node) hold(s *spool.Spool) (*gateways.Announcer, error) {
+	if s == nil {
+		return nil, nil
+	}
+	id, err := s.ID()
+	if err != nil {
+		return nil, fmt.Errorf("gateway.spool: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // it is for people alone
+	}
+	before := func(ctx context.Context) ([]gateways.Gateway, error) { return gateways.Read(ctx, n.kafka, n.log) }
+	return gateways.NewAnnouncer(id, host, before, n.log), nil
 }
 
 func (n *node) sources() ([]ingest.Source, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/gateways"
 	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/processor/campaign"
 	"github.com/posthorn/posthorn/processor/delivery"
@@ -116,8 +117,13 @@ func (s *stages) add(ctx context.Context, to *actors, name string) error {
 		if err != nil {
 			return err
 		}
+		spools := gateways.NewFollower(s.kafka, s.log)
+		if s.beside == "" {
+			spools.Register(s.reg)
+		}
+		to.add("gateways", spools.Run)
 		return s.worker(to, name, normalize.Stage(normalize.Config{
-			Serde: s.serde, Secret: normalize.OneSecret(s.secret), Webhooks: reader, Generation: g, Places: s.places,
+			Serde: s.serde, Secret: normalize.OneSecret(s.secret), Webhooks: reader, Generation: g, Places: s.places, Hold: spools.Clear,
 		}), reader.Close)
 	case config.StageEngagement:
 		return s.worker(to, name, engagement.Stage(engagement.Config{

@@ -32,7 +32,7 @@ func (v *verifier) expect(ctx context.Context, rec *kgo.Record) error {
 		return nil
 	}
 	at := place{rec.Partition, rec.Offset}
-	arrived := schemas.FromTime(rec.Timestamp)
+	arrived := schemas.ArrivedAt(rec)
 	if w.ReplayOf != nil {
 		return v.expectReplay(ctx, &w, arrived)
 	}

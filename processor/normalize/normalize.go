@@ -44,6 +44,9 @@ type Config struct {
 	// Places tells the country of an address where the provider does not; nil:
 	// none is told.
 	Places *geo.Database
+	// Hold tells up to when no webhook waits in a gateway's spool; see stream.Stage.
+	// nil: none ever does.
+	Hold func() (micro int64, ok bool)
 	// Generation is the one to derive.
 	Generation schemas.Generation
 }
@@ -59,6 +62,7 @@ func Stage(cfg Config) stream.Stage {
 		Name:       cfg.Generation.Name(Name),
 		Input:      schemas.TopicWebhooks,
 		Root:       true,
+		Hold:       cfg.Hold,
 		FrontierTo: []string{cfg.Generation.Topic(schemas.TopicEventsByRecipient)},
 		DeadLetter: schemas.TopicDeadLetters,
 		NewTask: func(int32) (stream.Task, error) {

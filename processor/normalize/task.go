@@ -28,7 +28,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 	if err := t.cfg.Serde.Decode(rec.Value, &hook); err != nil {
 		return stream.Permanent(fmt.Errorf("decoding webhook: %w", err))
 	}
-	place := place{partition: rec.Partition, offset: rec.Offset, arrivedAt: schemas.FromTime(rec.Timestamp), only: -1}
+	place := place{partition: rec.Partition, offset: rec.Offset, arrivedAt: schemas.ArrivedAt(rec), only: -1}
 	if hook.ReplayOf != nil {
 		return t.replay(ctx, &hook, place)
 	}

@@ -111,6 +111,30 @@ type inputEnds struct {
 	// logEnds are those of the leaders' logs, for a root stage: ends and what
 	// is written beyond, but not replicated and so not shown.
 	logEnds map[int32]int64
+	// hold is what Stage.Hold told before the question, 0 while it is unknown.
+	hold int64
+}
+
+// hold keeps a root task's frontier from passing what is on its way to the input.
+// What was told of it counts once the input was read as far as it was then, since
+// what it speaks of stands before. It is not kept over restarts.
+type hold struct {
+	passed int64 // what counts, 0 while nothing does
+	next   int64 // what will, once position has reached end
+	end    int64
+}
+
+// limit takes notice of an answer and returns the frontier as far as it may go.
+func (h *hold) limit(ends *inputEnds, partition int32, position, micro int64) int64 {
+	if h.next == 0 && ends != nil && ends.hold > h.passed {
+		if end, ok := ends.ends[partition]; ok {
+			h.next, h.end = ends.hold, end
+		}
+	}
+	if h.next != 0 && position >= h.end {
+		h.passed, h.next = h.next, 0
+	}
+	return min(micro, h.passed)
 }
 
 // rootFrontier is the frontier of a task that reads the first topic.

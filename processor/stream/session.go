@@ -272,10 +272,11 @@ func (s *session) watchEnds(ctx context.Context) {
 		if s.w.stage.Root {
 			s.observeClock(ctx)
 		}
+		hold := s.hold() // before the question: what it speaks of must be within the answer
 		asked := s.w.clock.now()
 		offsets, err := s.adm.ListEndOffsets(ctx, s.w.stage.Input)
 		if err == nil && offsets.Error() == nil {
-			e := &inputEnds{asked: asked, at: time.Now(), ends: map[int32]int64{}}
+			e := &inputEnds{asked: asked, at: time.Now(), ends: map[int32]int64{}, hold: hold}
 			offsets.Each(func(o kadm.ListedOffset) { e.ends[o.Partition] = o.Offset })
 			if s.w.stage.Root {
 				e.logEnds = s.logEnds(ctx, offsets)
@@ -294,6 +295,18 @@ func (s *session) watchEnds(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// hold asks what holds the frontier; 0: that is unknown, or nothing does.
+func (s *session) hold() int64 {
+	if s.w.stage.Hold == nil {
+		return 0
+	}
+	micro, ok := s.w.stage.Hold()
+	if !ok {
+		return 0
+	}
+	return micro
 }
 
 // logEnds asks how long the leaders' logs are. What they have written but not

@@ -23,6 +23,12 @@ type Stage struct {
 	// FrontierTo lists the topics that carry this stage's frontier on to the
 	// stages behind it.
 	FrontierTo []string
+	// Hold, for a root stage, tells up to when in arrival time, in microseconds,
+	// nothing is on its way to the input that counts as arrived earlier than it is
+	// appended; false while that is unknown. The frontier goes no further than what
+	// it told before the input was read as far as it then was. It is called from one
+	// goroutine at a time. nil: nothing holds the frontier.
+	Hold func() (micro int64, ok bool)
 	// DeadLetter is the topic of records that failed permanently. Without it
 	// such a record stops the stage.
 	DeadLetter string

@@ -40,6 +40,7 @@ type taskRunner struct {
 type taskClock struct {
 	position  int64 // next input offset
 	lastMicro int64 // timestamp of the last record processed
+	hold      hold
 	sources   sourceFrontiers
 	frontier  int64 // as of the last commit
 }

@@ -58,6 +58,9 @@ func (s *session) advance() (err error) {
 		micro := t.clock.sources.micro()
 		if s.w.stage.Root {
 			micro = rootFrontier(ends, t.partition, t.clock.position, t.clock.lastMicro, s.w.allowance.Load())
+			if s.w.stage.Hold != nil {
+				micro = t.clock.hold.limit(ends, t.partition, t.clock.position, micro)
+			}
 		}
 		s.doing.enter(phaseTimers, t.partition)
 		if err := t.advance(micro); err != nil {
