@@ -116,7 +116,9 @@ func (s *stages) add(ctx context.Context, to *actors, name string) error {
 			Serde: s.serde, Rules: trigger.NewLive(s.rules), Generation: g, Horizon: s.cfg.Processor.MessageHorizon, Retention: s.cfg.Processor.WindowRetention,
 		}), nil)
 	case config.StageCampaign:
-		return s.worker(to, name, campaign.Stage(campaign.Config{Serde: s.serde, Generation: g, Retention: s.cfg.Processor.WindowRetention}), nil)
+		return s.worker(to, name, campaign.Stage(campaign.Config{
+			Serde: s.serde, Rules: trigger.NewLive(s.rules), Generation: g, Retention: s.cfg.Processor.WindowRetention,
+		}), nil)
 	case config.StageDelivery:
 		return s.delivery(ctx, to)
 	}

@@ -96,7 +96,7 @@ func runWorker() error {
 	stages := []stream.Stage{
 		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(secret)), Webhooks: reader}),
 		engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
-		campaign.Stage(campaign.Config{Serde: serde}),
+		campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
 	}
 	if order.Absences {
 		stages = append(stages, absenceStage(serde))

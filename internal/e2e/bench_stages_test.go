@@ -44,7 +44,7 @@ func TestBenchStages(t *testing.T) {
 	for _, stage := range []stream.Stage{
 		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(benchSecret))}),
 		engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
-		campaign.Stage(campaign.Config{Serde: serde}),
+		campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
 	} {
 		run := runToEnd(t, cfg, adm, stage)
 		fmt.Printf("stage %-10s %8.0f events/s  %5.1f us CPU/event  %d commits\n", stage.Name, float64(n)/run.took.Seconds(), run.cpu*1e6/float64(n), run.commits)

@@ -47,7 +47,9 @@ func runPipeline(ctx context.Context, r run) error {
 		engagement.Name: func() (stream.Stage, error) {
 			return engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(set)}), nil
 		},
-		campaign.Name: func() (stream.Stage, error) { return campaign.Stage(campaign.Config{Serde: serde}), nil },
+		campaign.Name: func() (stream.Stage, error) {
+			return campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(set)}), nil
+		},
 		delivery.StageName: func() (stream.Stage, error) {
 			d, err := delivery.New(delivery.Config{Serde: serde, Logger: log})
 			if err != nil {

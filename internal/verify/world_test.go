@@ -187,7 +187,7 @@ func (w *world) derive(webhooks []*kgo.Record) map[string][]*kgo.Record {
 	}{
 		{normalize.Stage(normalize.Config{Serde: w.serde, Secret: normalize.OneSecret(w.secret), Webhooks: kept, Places: w.places}), webhooks},
 		{engagement.Stage(engagement.Config{Serde: w.serde, Rules: trigger.NewLive(w.rules), Horizon: w.horizon, Retention: w.retention}), nil},
-		{campaign.Stage(campaign.Config{Serde: w.serde, Retention: w.retention}), nil},
+		{campaign.Stage(campaign.Config{Serde: w.serde, Rules: trigger.NewLive(w.rules), Retention: w.retention}), nil},
 	} {
 		if step.in == nil {
 			step.in = out[step.stage.Input]

@@ -14,6 +14,16 @@
 // changes it any more, its snapshot stays, and the stage forgets it. What came
 // too late for it is summed by basis in a total of the campaign, which is kept
 // as the lifetime is.
+//
+// # Rules
+//
+// Rules of campaigns, rates and counts, are judged on what events have counted
+// in steps of arrival time. A step is over, and its end a boundary, when the
+// arrival frontier has reached it: then nothing that arrived in it is still to
+// come. At each boundary the window before it is summed, and what that says
+// depends on the set of events alone, however late it is said. Boundaries are
+// looked at by a durable timer for each rule and campaign, and only those at
+// which something may change: a campaign without events has none.
 package campaign
 
 import (
@@ -27,6 +37,7 @@ import (
 
 	"github.com/posthorn/posthorn/processor/stream"
 	"github.com/posthorn/posthorn/processor/stream/sweep"
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -54,6 +65,9 @@ type Config struct {
 	// Retention is how long after its end a window is closed. 0: DefaultRetention.
 	// It is that of the engagement stage.
 	Retention time.Duration
+	// Rules are the rules in force; nil: none. Only those of campaigns are judged
+	// here.
+	Rules *trigger.Live
 }
 
 // Stage returns the stage. Its output has as many partitions as its input.
@@ -100,10 +114,12 @@ type task struct {
 	windows    map[windowKey]*window
 	dirty      []*window
 	newest     time.Time // of the records of the open transaction
+	rules      ruleBook
 }
 
 func newTask(c Config) *task {
 	t := &task{serde: c.Serde, statistics: c.Generation.Topic(schemas.TopicStatistics), retention: cmp.Or(c.Retention, DefaultRetention), windows: map[windowKey]*window{}}
+	t.rules = ruleBook{live: c.Rules, serde: c.Serde, topic: c.Generation.Topic(schemas.TopicTriggers), watches: map[string]*kept{}}
 	t.sweep = sweep.Sweep{Store: storeWindows, Expired: t.expired, Delete: t.expire}
 	return t
 }
@@ -143,7 +159,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		w.stats.Counters.Add(&d.Windows[i].Counters)
 		t.touch(w)
 	}
-	return nil
+	return t.rules.count(ctx, &d)
 }
 
 // lifetime takes what is not a count into the lifetime snapshot.
@@ -198,8 +214,13 @@ func (t *task) touch(w *window) {
 	}
 }
 
-// Timer forgets windows that are closed: the stage sets no other timers.
-func (t *task) Timer(ctx stream.Context, _ []byte, _ time.Time) error { return t.sweep.Timer(ctx) }
+// Timer forgets windows that are closed, or judges a rule on a campaign.
+func (t *task) Timer(ctx stream.Context, key []byte, _ time.Time) error {
+	if t.sweep.Owns(key) {
+		return t.sweep.Timer(ctx)
+	}
+	return t.rules.timer(ctx, key)
+}
 
 // expired tells whether a stored window is closed.
 func (t *task) expired(key, value []byte, frontier time.Time) (bool, error) {
@@ -233,6 +254,7 @@ func (t *task) Flush(ctx stream.Context) error {
 		ctx.ProduceTo(&kgo.Record{Topic: t.statistics, Key: slices.Clone(w.key), Value: value}, ctx.Partition())
 		w.dirty = false
 	}
+	t.rules.flush(ctx)
 	clear(t.dirty)
 	t.dirty, t.newest = t.dirty[:0], time.Time{}
 	if len(t.windows) > maxWindows {

@@ -21,6 +21,7 @@ type campaignChange struct {
 	name                      string
 	firstEventAt, lastEventAt schemas.Timestamp
 	windows                   map[windowKey]*schemas.Counters
+	rules                     map[ruleStep]*schemas.RuleDelta
 }
 
 type windowKey struct {
@@ -236,8 +237,12 @@ func (t *tally) engagement(m *schemas.Message, sign int64) {
 }
 
 // maxWindows bounds the windows of one CampaignDelta, and so the record's size:
-// about 50 bytes each.
-const maxWindows = 4096
+// about 50 bytes each. maxRules bounds its steps of rules: about 80 bytes each at
+// most.
+const (
+	maxWindows = 4096
+	maxRules   = 2048
+)
 
 // drain calls emit for each campaign, in order, with its changes that are not
 // zero, lifetime first, and forgets them.
@@ -253,17 +258,23 @@ func (c *changes) drain(emit func(*schemas.CampaignDelta)) {
 		change := c.campaigns[k]
 		d := schemas.CampaignDelta{Tenant: k.tenant, CampaignID: k.campaign, CampaignName: change.name,
 			FirstEventAt: change.firstEventAt, LastEventAt: change.lastEventAt}
-		windows := change.sorted()
-		for len(windows) > maxWindows {
-			d.Windows = windows[:maxWindows]
-			windows = windows[maxWindows:]
+		windows, rules := change.sorted(), change.sortedRules()
+		for len(windows) > maxWindows || len(rules) > maxRules {
+			d.Windows, windows = firstOf(windows, maxWindows)
+			d.Rules, rules = firstOf(rules, maxRules)
 			emit(&d)
 		}
-		if d.Windows = windows; len(windows) > 0 || d.FirstEventAt != 0 {
+		if d.Windows, d.Rules = windows, rules; len(windows)+len(rules) > 0 || d.FirstEventAt != 0 {
 			emit(&d)
 		}
 	}
 	*c = changes{retention: c.retention}
+}
+
+// firstOf cuts off the first n elements of a slice, or all.
+func firstOf[T any](all []T, n int) (first, rest []T) {
+	n = min(n, len(all))
+	return all[:n:n], all[n:]
 }
 
 func (c *campaignChange) sorted() []schemas.WindowDelta {
