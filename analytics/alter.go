@@ -5,17 +5,27 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/posthorn/posthorn/schemas"
 )
 
-var alter = regexp.MustCompile(`(?s)^ALTER TABLE (\w+)\s+(.*)$`)
+var (
+	alter  = regexp.MustCompile(`(?s)^ALTER TABLE (\w+)\s+(.*)$`)
+	create = regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+)\s`)
+)
 
-// apply executes a statement of a migration. One that alters a table which each
-// generation has alters those of all generations.
+// apply executes a statement of a migration. One that makes or alters a table
+// which each generation has does it for all generations.
 func apply(ctx context.Context, conn driver.Conn, statement string) error {
+	if found := create.FindStringSubmatch(statement); found != nil && slices.Contains(derivedTables(), found[1]) {
+		if err := conn.Exec(ctx, statement); err != nil {
+			return err
+		}
+		return createInGenerations(ctx, conn, found[1])
+	}
 	found := alter.FindStringSubmatch(statement)
 	if found == nil || !slices.Contains(derivedTables(), found[1]) {
 		return conn.Exec(ctx, statement)
@@ -69,4 +79,41 @@ func numberedTables(ctx context.Context, conn driver.Conn, name string) (list []
 		list = append(list, table)
 	}
 	return list, rows.Err()
+}
+
+// everyGeneration is a table of the first migration: the generations that have
+// it are those that there are.
+const everyGeneration = "events"
+
+// createInGenerations makes a table that a migration adds in the generations
+// that are there already, and makes its name stand for the live one's.
+func createInGenerations(ctx context.Context, conn driver.Conn, name string) error {
+	if name == everyGeneration {
+		return nil
+	}
+	live, err := publicTable(ctx, conn, everyGeneration)
+	if err != nil {
+		return err
+	}
+	others, err := numberedTables(ctx, conn, everyGeneration)
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		table := name + strings.TrimPrefix(other, everyGeneration)
+		if table == firstTable(name) {
+			continue // the one that was just made becomes it
+		}
+		like, err := PhysicalTable(ctx, conn, schemas.FirstGeneration, name)
+		if err != nil {
+			return err
+		}
+		if err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS "+table+" AS "+like); err != nil {
+			return fmt.Errorf("creating table %s: %w", table, err)
+		}
+	}
+	if !live.merge {
+		return nil
+	}
+	return expose(ctx, conn, live.generation, name)
 }

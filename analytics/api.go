@@ -5,10 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -22,23 +21,38 @@ type APIConfig struct {
 	Tenant string
 	// Timeout bounds one request (10 s).
 	Timeout time.Duration
-	Logger  *slog.Logger
+	// Rules, where set, returns the rules that are configured.
+	Rules func() []Rule
+	// Paused, where set, tells whether calls of a rule are held back, and why.
+	Paused func(rule string) *Pause
+	Logger *slog.Logger
+
+	tailInterval, heartbeat time.Duration // of those who follow; for tests
 }
 
 // API serves campaigns, triggers and deliveries as JSON, and a dashboard. A
 // figure that could not be had is never 0: the request fails with 503, or the
 // value is null.
 type API struct {
-	cfg APIConfig
-	mux *http.ServeMux
+	cfg     APIConfig
+	mux     *http.ServeMux
+	exports chan struct{} // holds one for each list that is streamed
+	tails   chan struct{} // and for each who follows
+	closing chan struct{} // closed by Close
+	close   sync.Once
 }
 
 // NewAPI makes the handler of:
 //
 //	GET /v1/campaigns          ?limit= &after=
 //	GET /v1/campaigns/{id}     ?basis= &step= &tz= &from= &to=
-//	GET /v1/triggers           ?limit=
-//	GET /v1/deliveries         ?limit=
+//	GET /v1/triggers           ?rule= &campaign= &recipient= &status= &since= &until= &limit= &after=
+//	GET /v1/triggers/tail      ?rule= &campaign= &recipient= &status=, as server-sent events
+//	GET /v1/deliveries         ?rule= &endpoint= &campaign= &recipient= &trigger= &status= &since= &until= &limit= &after=
+//	GET /v1/deliveries/{id}    all attempts for a trigger, with requests and answers
+//	GET /v1/rules
+//	GET /v1/suppressions       ?reason= &scope= &active= &since= &updated_after= &format= &limit= &after=
+//	GET /v1/suppressions/check ?address= &list=; also as POST
 //	GET /                      the dashboard
 func NewAPI(cfg APIConfig) *API {
 	if cfg.Tenant == "" {
@@ -50,11 +64,23 @@ func NewAPI(cfg APIConfig) *API {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, mux: http.NewServeMux()}
+	if cfg.tailInterval <= 0 {
+		cfg.tailInterval, cfg.heartbeat = tailInterval, tailHeartbeat
+	}
+	a := &API{
+		cfg: cfg, mux: http.NewServeMux(),
+		exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
+	}
 	a.mux.HandleFunc("GET /v1/campaigns", serveJSON(a, a.campaigns))
 	a.mux.HandleFunc("GET /v1/campaigns/{id...}", serveJSON(a, a.campaign))
 	a.mux.HandleFunc("GET /v1/triggers", serveJSON(a, a.triggers))
+	a.mux.HandleFunc("GET /v1/triggers/tail", a.tail)
 	a.mux.HandleFunc("GET /v1/deliveries", serveJSON(a, a.deliveries))
+	a.mux.HandleFunc("GET /v1/deliveries/{id}", serveJSON(a, a.delivery))
+	a.mux.HandleFunc("GET /v1/rules", serveJSON(a, a.rules))
+	a.mux.HandleFunc("GET /v1/suppressions", a.suppressionsAs)
+	a.mux.HandleFunc("GET /v1/suppressions/check", serveJSON(a, a.checkSuppression))
+	a.mux.HandleFunc("POST /v1/suppressions/check", serveJSON(a, a.checkSuppressions))
 	a.mux.HandleFunc("GET /{$}", serveDashboard)
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -66,6 +92,10 @@ func NewAPI(cfg APIConfig) *API {
 	})
 	return a
 }
+
+// Close ends what callers follow, which would else keep a server from stopping.
+// Other requests are still served.
+func (a *API) Close() { a.close.Do(func() { close(a.closing) }) }
 
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
@@ -82,16 +112,8 @@ func serveJSON[T any](a *API, f func(context.Context, *http.Request) (T, error))
 			"max_result_rows":    100_000,
 		}))
 		result, err := f(ctx, r)
-		var problem *Problem
-		switch {
-		case errors.As(err, &problem):
-			writeProblem(w, *problem)
-			return
-		case err != nil:
-			if r.Context().Err() == nil {
-				a.cfg.Logger.Error("query failed", "path", r.URL.Path, "error", err)
-			}
-			writeProblem(w, Problem{Title: "Unknown", Status: http.StatusServiceUnavailable, Detail: "ClickHouse did not answer; the figures are unknown, not zero"})
+		if err != nil {
+			a.fail(w, r, err)
 			return
 		}
 		var body bytes.Buffer
@@ -108,30 +130,16 @@ func serveJSON[T any](a *API, f func(context.Context, *http.Request) (T, error))
 	}
 }
 
-// limitOf reads the parameter limit.
-func limitOf(r *http.Request, standard, most int) (int, error) {
-	text := r.URL.Query().Get("limit")
-	if text == "" {
-		return standard, nil
+// fail answers with a Problem as it is. Any other error means that the database
+// could not tell.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var problem *Problem
+	if errors.As(err, &problem) {
+		writeProblem(w, *problem)
+		return
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > most {
-		return 0, badParam("limit", fmt.Sprintf("want a number from 1 to %d", most))
+	if r.Context().Err() == nil {
+		a.cfg.Logger.Error("query failed", "path", r.URL.Path, "error", err)
 	}
-	return n, nil
-}
-
-// timeOf reads a time: RFC 3339, or a day, which begins at midnight in loc.
-func timeOf(r *http.Request, name string, loc *time.Location) (time.Time, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
-	}
-	if t, err := time.ParseInLocation(time.DateOnly, text, loc); err == nil {
-		return t, nil
-	}
-	return time.Time{}, badParam(name, "want a time as 2026-01-31T15:04:05Z or a day as 2026-01-31")
+	writeProblem(w, Problem{Title: "Unknown", Status: http.StatusServiceUnavailable, Detail: "ClickHouse did not answer; the figures are unknown, not zero"})
 }

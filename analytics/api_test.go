@@ -35,6 +35,23 @@ func fill(t testing.TB, conn driver.Conn, topic string, recs ...schemas.Record) 
 	}
 }
 
+// addAt inserts a record into a table as one from an offset of partition 0.
+func addAt(t testing.TB, conn driver.Conn, topic, table string, offset int64, rec schemas.Record) {
+	t.Helper()
+	for _, to := range tables(schemas.FirstGeneration) {
+		if to.topic != topic {
+			continue
+		}
+		rows := to.rows(table)
+		if err := rows.add(serde, &kgo.Record{Topic: topic, Offset: offset, Value: serde.Append(nil, topic, rec)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := rows.insert(t.Context(), conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func ask(t testing.TB, h http.Handler, path string, into any) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()

@@ -2,8 +2,6 @@ package analytics
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -39,23 +37,6 @@ type cursor struct {
 	ID          string `json:"id"`
 }
 
-func (c cursor) String() string {
-	b, _ := json.Marshal(c) // A number and a string never fail.
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func parseCursor(text string) (cursor, error) {
-	var c cursor
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil {
-		return c, badParam("after", "want what next said")
-	}
-	return c, nil
-}
-
 // lifetimeColumns reads the latest version of every lifetime row by argMax,
 // which measured far cheaper than FINAL over many campaigns.
 var lifetimeColumns = latest("campaign_name", "first_event_at", "last_event_at", "updated_at") + ", " + latest(strings.Fields(counterColumns)...)
@@ -76,11 +57,10 @@ func (a *API) campaigns(ctx context.Context, r *http.Request) (CampaignList, err
 	}
 	// A campaign whose messages all turned out to be another's is none.
 	having, args := "HAVING messages > 0", []any{a.cfg.Tenant}
-	if after := r.URL.Query().Get("after"); after != "" {
-		c, err := parseCursor(after)
-		if err != nil {
-			return list, err
-		}
+	var c cursor
+	if given, err := pageOf(r, &c); err != nil {
+		return list, err
+	} else if given {
 		having += " AND (toUnixTimestamp64Micro(last_event_at), campaign_id) < (?, ?)"
 		args = append(args, c.LastEventAt, c.ID)
 	}
@@ -107,7 +87,7 @@ LIMIT `+fmt.Sprint(limit+1), args...)
 	if len(list.Campaigns) > limit {
 		list.Campaigns = list.Campaigns[:limit]
 		last := list.Campaigns[limit-1]
-		list.Next = cursor{last.LastEventAt.UnixMicro(), last.ID}.String()
+		list.Next = pageKey(cursor{last.LastEventAt.UnixMicro(), last.ID})
 	}
 	return list, nil
 }

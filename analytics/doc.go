@@ -7,7 +7,8 @@
 //   - tables.go and column.go: which topic goes into which table, and how a
 //     record becomes columns;
 //   - sink.go, lane.go: from Kafka into ClickHouse, exactly once;
-//   - api.go, campaigns.go, campaign.go: the HTTP API;
+//   - api.go, params.go, then a file for each resource (campaigns.go,
+//     suppressions.go, triggers.go, ...): the HTTP API;
 //   - print.go and dashboard.go: the same figures for people.
 //
 // # Exactly once
@@ -20,6 +21,6 @@
 // has it already. The record of the next batch says that this one is done.
 //
 // Tables that keep only the latest version of a row (messages,
-// campaign_statistics) need less: inserting a row twice is the same as once, so
+// campaign_statistics, suppressions) need less: inserting a row twice is the same as once, so
 // their topics may be compacted between two readings.
 package analytics

@@ -113,3 +113,55 @@ func TestMigrationsOfGenerations(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// A table that a migration adds is there for all generations, and its name
+// stands for the live one's.
+func TestMigrationAddsTableToGenerations(t *testing.T) {
+	conn := migrated(t)
+	for _, g := range []schemas.Generation{2, 3} {
+		if err := CreateTables(t.Context(), conn, g, g-1); err != nil {
+			t.Fatal(err)
+		}
+		if g == 2 {
+			if err := Expose(t.Context(), conn, g); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tables := []string{"suppressions", "suppressions_1", "suppressions_2", "suppressions_3"}
+	for _, table := range tables {
+		if err := conn.Exec(t.Context(), "DROP TABLE "+table+" SYNC"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := Migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		if m.Name != "0007_suppressions" {
+			continue
+		}
+		for range 2 { // every statement may be repeated
+			if err := apply(t.Context(), conn, statements(m.SQL)[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, table := range tables {
+		if n := number(t, conn, "SELECT count() FROM "+table); n != 0 {
+			t.Errorf("%s holds %d rows", table, n)
+		}
+	}
+	rows := suppressionRows("suppressions_2")
+	s := &schemas.Suppression{Tenant: "default", Scope: "all", Recipient: "ann@example.org"}
+	if err := rows.add(serde, &kgo.Record{Value: serde.Append(nil, schemas.TopicSuppressions, s)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := rows.insert(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, conn, "SELECT count() FROM suppressions"); n != 1 {
+		t.Errorf("%d suppressions of the live generation are seen", n)
+	}
+}

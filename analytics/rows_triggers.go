@@ -24,6 +24,13 @@ func triggerRows(table string) rows {
 		ids("evidence_ids", func(t *schemas.Trigger) []schemas.ID { return evidenceIDs(t) }),
 		texts("evidence_types", func(t *schemas.Trigger) []string { return evidenceTypes(t) }),
 		code("endpoint", func(t *schemas.Trigger) string { return t.Endpoint }),
+		text("occurrence", func(t *schemas.Trigger) string { return t.Occurrence }),
+		nullMicros("not_before", func(t *schemas.Trigger) schemas.Timestamp { return t.NotBefore }),
+		code("state", func(t *schemas.Trigger) string { return t.State }),
+		nullMicros("window_start", func(t *schemas.Trigger) schemas.Timestamp { return t.WindowStart }),
+		nullMicros("window_end", func(t *schemas.Trigger) schemas.Timestamp { return t.WindowEnd }),
+		integer("hits", func(t *schemas.Trigger) int64 { return t.Hits }),
+		integer("base", func(t *schemas.Trigger) int64 { return t.Base }),
 	})
 }
 
@@ -49,8 +56,11 @@ func deliveryRows(table string) rows {
 		code("tenant", func(d *schemas.Delivery) string { return d.Tenant }),
 		code("rule", func(d *schemas.Delivery) string { return d.Rule }),
 		code("endpoint", func(d *schemas.Delivery) string { return d.Endpoint }),
+		code("action", func(d *schemas.Delivery) string { return d.Action }),
 		text("url", func(d *schemas.Delivery) string { return d.URL }),
 		id("trigger_id", func(d *schemas.Delivery) schemas.ID { return d.TriggerID }),
+		id("recipient_id", func(d *schemas.Delivery) schemas.ID { return d.RecipientID }),
+		code("campaign_id", func(d *schemas.Delivery) string { return d.CampaignID }),
 		short("attempt", func(d *schemas.Delivery) int32 { return d.Attempt }),
 		micros("attempted_at", func(d *schemas.Delivery) schemas.Timestamp { return d.AttemptedAt }),
 		integer("duration_ms", func(d *schemas.Delivery) int64 { return d.DurationMS }),
@@ -59,6 +69,11 @@ func deliveryRows(table string) rows {
 		text("error", func(d *schemas.Delivery) string { return d.Error }),
 		text("response", func(d *schemas.Delivery) string { return d.Response }),
 		nullMicros("next_attempt_at", func(d *schemas.Delivery) schemas.Timestamp { return d.NextAttemptAt }),
+		code("request_method", func(d *schemas.Delivery) string { return d.RequestMethod }),
+		dictionary("request_headers", func(d *schemas.Delivery) map[string]string { return d.RequestHeaders }),
+		text("request_body", func(d *schemas.Delivery) string { return d.RequestBody }),
+		dictionary("response_headers", func(d *schemas.Delivery) map[string]string { return d.ResponseHeaders }),
+		boolean("manual", func(d *schemas.Delivery) bool { return d.Manual }),
 	})
 }
 

@@ -21,6 +21,7 @@ func tables(g schemas.Generation) []target {
 		{schemas.TopicStatistics, "campaign_statistics", "", true, func(table string) rows { return statisticsRows(table, g) }},
 		{schemas.TopicTriggers, "triggers", "", false, triggerRows},
 		{schemas.TopicRejected, "rejections", "", false, rejectionRows},
+		{schemas.TopicSuppressions, "suppressions", "", true, suppressionRows},
 		{schemas.TopicDeliveries, "deliveries", "", false, deliveryRows},
 	}
 	for i := range list {

@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,28 +79,5 @@ func (a *app) campaignCommand() *cobra.Command {
 func ask(ctx context.Context, cfg *config.Config, path string, query url.Values, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cfg.API.Listen+path+"?"+query.Encode(), nil)
-	if err != nil {
-		return fmt.Errorf("asking the API: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking the API (is it running? --api names another address): %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err != nil {
-		return fmt.Errorf("reading the API's answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		var problem analytics.Problem
-		if json.Unmarshal(body, &problem) == nil && problem.Title != "" {
-			return fmt.Errorf("the API answers %d: %s", resp.StatusCode, strings.TrimSuffix(problem.Title+": "+problem.Detail, ": "))
-		}
-		return fmt.Errorf("the API answers %s", resp.Status)
-	}
-	if err := json.Unmarshal(body, answer); err != nil {
-		return fmt.Errorf("reading the API's answer: %w", err)
-	}
-	return nil
+	return callAPI(ctx, cfg, http.MethodGet, path+"?"+query.Encode(), nil, decodeInto(answer))
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
@@ -159,14 +160,17 @@ func credentials(s config.Source) (provider.Credentials, error) {
 
 // api adds the HTTP API, with metrics and health beside it.
 func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
-	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Logger: n.log})
+	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Rules: sync.OnceValue(n.shownRules), Logger: n.log})
 	watch := n.watch()
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
 	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/status", "/debug/pprof/"} {
 		mux.Handle(path, watch)
 	}
-	to.add("api", func(ctx context.Context) error { return serveHTTP(ctx, listener, mux) })
+	to.add("api", func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, api.Close)()
+		return serveHTTP(ctx, listener, mux)
+	})
 }
 
 // watch serves what operators look at.

@@ -68,6 +68,8 @@ func newRecord(topic string) schemas.Record {
 		return new(schemas.Trigger)
 	case schemas.TopicDeliveries:
 		return new(schemas.Delivery)
+	case schemas.TopicSuppressions:
+		return new(schemas.Suppression)
 	}
 	return nil
 }

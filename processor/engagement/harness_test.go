@@ -37,6 +37,8 @@ type harness struct {
 	retention schemas.Timestamp
 	frontier  schemas.Timestamp // as of the last commit
 	refires   bool              // what fired may fire again, in another life
+
+	suppressions map[string]schemas.Suppression // the latest of each key
 }
 
 // output is the final state of the topics.
@@ -171,6 +173,8 @@ func (h *harness) collect(rec *kgo.Record) {
 			h.Errorf("trigger %s %s again as %s", tr.Rule, old.Status, tr.Status)
 		}
 		h.out.triggers[tr.TriggerID] = tr
+	case schemas.TopicSuppressions:
+		h.collectSuppression(rec)
 	default:
 		h.Errorf("record to %s", rec.Topic)
 	}

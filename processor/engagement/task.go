@@ -27,11 +27,12 @@ type task struct {
 	sweep           sweep.Sweep
 	countSweep      sweep.Sweep
 
-	event   schemas.Event // of the record in work
-	key     []byte
-	cache   cache
-	dirty   []*message
-	changes changes
+	event       schemas.Event // of the record in work
+	key         []byte
+	cache       cache
+	dirty       []*message
+	changes     changes
+	suppressing suppressing
 
 	// Of the event in work, for counting rules: its own facts, what is kept of it,
 	// and the rules that may count it.
@@ -51,14 +52,15 @@ const headSize = 5
 func newTask(c Config) *task {
 	head := func(topic string) []byte { return c.Serde.Append(nil, topic, new(schemas.Event))[:headSize] }
 	t := &task{
-		serde:   c.Serde,
-		live:    c.Rules,
-		to:      outputsOf(c.Generation),
-		inHead:  head(schemas.TopicEventsByRecipient),
-		outHead: head(schemas.TopicEvents),
-		horizon: schemas.Timestamp(cmp.Or(c.Horizon, DefaultHorizon).Microseconds()),
-		cache:   cache{size: cmp.Or(c.cacheSize, cacheSize)},
-		changes: changes{retention: schemas.Timestamp(cmp.Or(c.Retention, DefaultRetention).Microseconds())},
+		serde:       c.Serde,
+		live:        c.Rules,
+		to:          outputsOf(c.Generation),
+		inHead:      head(schemas.TopicEventsByRecipient),
+		outHead:     head(schemas.TopicEvents),
+		horizon:     schemas.Timestamp(cmp.Or(c.Horizon, DefaultHorizon).Microseconds()),
+		cache:       cache{size: cmp.Or(c.cacheSize, cacheSize)},
+		changes:     changes{retention: schemas.Timestamp(cmp.Or(c.Retention, DefaultRetention).Microseconds())},
+		suppressing: suppressing{topic: c.Generation.Topic(schemas.TopicSuppressions)},
 	}
 	t.sweep = sweep.Sweep{Store: storeMessages, From: []byte{keyMessage}, Expired: t.expired, Delete: t.expire}
 	t.countSweep = sweep.Sweep{Name: "counts", Store: storeCounts, Expired: countsExpired, Delete: deleteCounts}

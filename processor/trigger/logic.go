@@ -13,8 +13,8 @@ const (
 	yes outcomes = 1 << iota
 	no
 	neither
-	// any3 is what is said of a part that only CEL can judge.
-	any3 = yes | no | neither
+	// anything is what is said of a part that only CEL can judge.
+	anything = yes | no | neither
 )
 
 func outcomeOf(known, holds bool) outcomes {
@@ -81,7 +81,7 @@ func (l *logic) judge(m *Message, e *Event) outcomes {
 		return all
 	}
 	if l.guard == nil {
-		return any3
+		return anything
 	}
 	return l.guard.judge(m, e)
 }
