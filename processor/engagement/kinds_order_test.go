@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/posthorn/posthorn/processor/stream/streamtest"
+	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -133,8 +134,8 @@ func TestKindsOrderDoesNotMatter(t *testing.T) {
 	kinds := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		events := drawActs(rt)
-		want := firedIDs(inOrder(newHarness(t, rules), events))
-		got := firedIDs(anyOrder(rt, newHarness(t, rules), events))
+		want := firedIDs(rules, inOrder(newHarness(t, rules), events))
+		got := firedIDs(rules, anyOrder(rt, newHarness(t, rules), events))
 		if !maps.Equal(got, want) {
 			rt.Fatalf("got  %v\nwant %v", got, want)
 		}
@@ -145,15 +146,26 @@ func TestKindsOrderDoesNotMatter(t *testing.T) {
 	t.Logf("fired: %v", kinds)
 }
 
+// firing is what of a trigger does not depend on order. Of rules that wait, and
+// fire once per message, that is the evidence as well.
 type firing struct {
 	rule, occurrence string
 	status           schemas.TriggerStatus
+	at, arrivedAt    schemas.Timestamp
+	evidence         string
 }
 
-func firedIDs(out output) map[schemas.ID]firing {
+func firedIDs(rules *trigger.Set, out output) map[schemas.ID]firing {
 	fired := map[schemas.ID]firing{}
 	for id, tr := range out.triggers {
-		fired[id] = firing{tr.Rule, tr.Occurrence, tr.Status}
+		f := firing{rule: tr.Rule, occurrence: tr.Occurrence, status: tr.Status}
+		if r := rules.Rule(tr.Rule); (r.Settle > 0 || r.Kind == trigger.KindAbsence) && r.OncePer == trigger.OncePerMessage {
+			f.at, f.arrivedAt = tr.OccurredAt, tr.ArrivedAt
+			for _, e := range tr.Evidence {
+				f.evidence += e.EventID.String() + " "
+			}
+		}
+		fired[id] = f
 	}
 	return fired
 }
@@ -172,6 +184,28 @@ func TestNothingIsLeft(t *testing.T) {
 		h.advance(at(30 * day))
 		if left := h.driver.State(storeCounts); len(left) > 1 {
 			rt.Errorf("%d keys are still counted", len(left)-1)
+		}
+	})
+}
+
+// Nor does it depend on order which life of a message fires, where messages are
+// soon forgotten.
+func TestKindsInLives(t *testing.T) {
+	rules := mustRules(t, kindsRules)
+	rapid.Check(t, func(rt *rapid.T) {
+		events := drawActs(rt)
+		c := Config{Rules: trigger.NewLive(rules), Horizon: time.Duration(rapid.IntRange(20, 120).Draw(rt, "horizon")) * time.Minute}
+		one, other := newHarnessOf(t, c), newHarnessOf(t, c)
+		one.refires, other.refires = true, true
+		want, got := map[schemas.ID]string{}, map[schemas.ID]string{}
+		for id, tr := range inOrder(one, events).triggers {
+			want[id] = tr.Rule + " " + tr.Occurrence
+		}
+		for id, tr := range anyOrder(rt, other, events).triggers {
+			got[id] = tr.Rule + " " + tr.Occurrence
+		}
+		if !maps.Equal(got, want) {
+			rt.Fatalf("horizon %s\ngot  %v\nwant %v", c.Horizon, got, want)
 		}
 	})
 }

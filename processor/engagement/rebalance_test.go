@@ -213,7 +213,7 @@ func TestRebalance(t *testing.T) {
 			rules := mustRules(t, kindsRules)
 			events := acts(1, 40)
 			single := newHarness(t, rules)
-			want := firedIDs(inOrder(single, events))
+			want := firedIDs(rules, inOrder(single, events))
 			for _, r := range rules.Rules() {
 				if !slices.ContainsFunc(slices.Collect(maps.Values(want)), func(f firing) bool { return f.rule == r.Name }) {
 					t.Errorf("rule %s does not fire", r.Name)
@@ -233,7 +233,7 @@ func TestRebalance(t *testing.T) {
 			stopA()
 			g.reach(at(afterAll), b)
 			stopB()
-			got := firedIDs(g.triggers(&harness{TB: t, out: newOutput()}))
+			got := firedIDs(rules, g.triggers(&harness{TB: t, out: newOutput()}))
 			if !maps.Equal(got, want) {
 				t.Errorf("%d triggers, want %d", len(got), len(want))
 				for id, f := range want {

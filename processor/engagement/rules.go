@@ -62,8 +62,8 @@ func (t *task) evaluate(ctx stream.Context, m *message, s *state, sentAt schemas
 			*next = again
 		}
 		for i := range firings {
-			// What is due after the life is over finds nobody who remembers.
-			if firings[i].ArrivedAt >= s.last+t.horizon {
+			// What is decided after the life is over finds nobody who remembers.
+			if decided(&firings[i]) >= s.last+t.horizon {
 				continue
 			}
 			if err := t.fire(ctx, s, &facts, &firings[i], key); err != nil {
@@ -72,6 +72,14 @@ func (t *task) evaluate(ctx stream.Context, m *message, s *state, sentAt schemas
 		}
 	}
 	return nil
+}
+
+// decided is the arrival time that a firing was decided at.
+func decided(f *trigger.Firing) schemas.Timestamp {
+	if f.Rule.Kind == trigger.KindAbsence {
+		return f.ArrivedAt
+	}
+	return f.ArrivedAt + schemas.Timestamp(f.Rule.Settle.Microseconds())
 }
 
 // seenUpTo is the arrival time up to which every event has been seen: just before

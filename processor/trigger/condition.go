@@ -63,8 +63,9 @@ func identifiers(e ast.Expr) (names []string) {
 
 // condition is a compiled condition.
 type condition struct {
-	// guards are equalities without which the condition cannot hold. Where they are
-	// all of it there is no program.
+	// logic is its form, guards are the comparisons in it that it demands. Where the
+	// logic is all of it there is no program.
+	logic   logic
 	guards  []guard
 	program cel.Program
 	// uses are the names of facts in it; never tells that it is the constant false.
@@ -84,9 +85,9 @@ func (c *compiler) compile(text string) (*condition, error) {
 		return nil, fmt.Errorf("is of type %s; write a condition that is true or false", checked.OutputType())
 	}
 	expr := checked.NativeRep().Expr()
-	guards, all := guardsOf(expr)
-	compiled := &condition{guards: guards, uses: identifiers(expr), never: expr.Kind() == ast.LiteralKind && expr.AsLiteral() == types.False, get: c.get}
-	if all {
+	form := logicOf(expr)
+	compiled := &condition{logic: form, guards: demandedBy(&form), uses: identifiers(expr), never: expr.Kind() == ast.LiteralKind && expr.AsLiteral() == types.False, get: c.get}
+	if form.whole() {
 		return compiled, nil
 	}
 	var err error
@@ -102,11 +103,8 @@ func (c *compiler) compile(text string) (*condition, error) {
 
 // holds evaluates the condition. What depends on an unknown fact does not hold.
 func (c *condition) holds(m *Message, e *Event) (bool, error) {
-	if !c.mayHold(m, e) {
-		return false, nil
-	}
-	if c.program == nil {
-		return true, nil
+	if o := c.logic.judge(m, e); o&yes == 0 || o == yes {
+		return o == yes, nil
 	}
 	a := activations.Get().(*activation)
 	*a = activation{get: c.get, message: m, event: e}
@@ -119,17 +117,9 @@ func (c *condition) holds(m *Message, e *Event) (bool, error) {
 	return out == types.True, nil
 }
 
-// mayHold tells whether the guards let the event pass; nil holds.
+// mayHold tells whether the logic lets the event pass; nil holds.
 func (c *condition) mayHold(m *Message, e *Event) bool {
-	if c == nil {
-		return true
-	}
-	for i := range c.guards {
-		if !c.guards[i].passes(m, e) {
-			return false
-		}
-	}
-	return true
+	return c == nil || c.logic.judge(m, e)&yes != 0
 }
 
 // activation gives CEL the values of the facts.

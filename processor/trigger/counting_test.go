@@ -47,6 +47,30 @@ func TestJudgeCount(t *testing.T) {
 	}
 }
 
+// TestJudgeCountOnceKeys counts events of several once-per keys together.
+func TestJudgeCountOnceKeys(t *testing.T) {
+	r := mustRule(t, "count: {event: clicked, times: 2, duration: 1h, per: message}\nonce_per: campaign")
+	of := func(id byte, key string) Counted {
+		e := ev(id, clicked, time.Duration(id)*minute)
+		c := CountedOf(&e)
+		c.OnceKey, c.NoKey = key, key == ""
+		return c
+	}
+	for _, tt := range []struct {
+		name    string
+		counted []Counted
+		want    string
+	}{
+		{"each key", []Counted{of(1, "a"), of(2, "b"), of(3, "a"), of(4, "b")}, "once[2] 2m0s 2m0s fired; once[3] 3m0s 3m0s fired"},
+		{"without a key it counts and completes nothing", []Counted{of(1, "a"), of(2, ""), of(3, "a")}, "once[3] 3m0s 3m0s fired"},
+		{"no key", []Counted{of(1, ""), of(2, "")}, ""},
+	} {
+		if got := outline(r.JudgeCount(tt.counted)); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestJudgeCountOracle tries all sets of events.
 func TestJudgeCountOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

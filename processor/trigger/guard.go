@@ -9,9 +9,8 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// guard is a comparison of a text with constants that a condition demands:
-// judging it takes a fraction of what the condition takes, and rules can be found
-// by it.
+// guard is a comparison of a text with constants in a condition. Rules can be
+// found by those that the condition demands.
 type guard struct {
 	text   text
 	values []string
@@ -49,9 +48,9 @@ func (t text) name() string {
 	return t.fact.name
 }
 
-func (g *guard) passes(m *Message, e *Event) bool {
+func (g *guard) judge(m *Message, e *Event) outcomes {
 	v, known := g.text.of(m, e)
-	return known && g.matches(v) != g.not
+	return outcomeOf(known, known && g.matches(v) != g.not)
 }
 
 func (g *guard) matches(v string) bool {
@@ -64,21 +63,17 @@ func (g *guard) matches(v string) bool {
 // equals tells that the guard says what the text is.
 func (g *guard) equals() bool { return g.compare == nil && !g.not }
 
-// guardsOf returns the guards of a checked condition, and whether they are all of
-// it.
-func guardsOf(e ast.Expr) (guards []guard, all bool) {
-	if name, args := call(e); name == operators.LogicalAnd {
-		all = true
-		for _, arg := range args {
-			g, whole := guardsOf(arg)
-			guards, all = append(guards, g...), all && whole
+// demandedBy returns the guards that all must hold for a condition to hold.
+func demandedBy(l *logic) (guards []guard) {
+	if l.guard != nil {
+		return []guard{*l.guard}
+	}
+	if l.op == operators.LogicalAnd {
+		for i := range l.parts {
+			guards = append(guards, demandedBy(&l.parts[i])...)
 		}
-		return guards, all
 	}
-	if g, ok := guardOf(e); ok {
-		return []guard{g}, true
-	}
-	return nil, false
+	return guards
 }
 
 // guardOf recognises a comparison that makes a guard.

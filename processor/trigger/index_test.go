@@ -134,7 +134,8 @@ func BenchmarkRules(b *testing.B) {
 	for _, shape := range []struct{ name, when string }{
 		{"campaign", `message.campaign_id == "c%d" && event.country != "US"`},
 		{"prefix", `event.url.startsWith("https://shop.example/%d/")`},
-		{"cel", `event.url.size() > 30 && (message.campaign_id == "c%d" || message.custom_id == "d%[1]d")`},
+		{"alternatives", `event.url.size() > 9 && (message.campaign_id == "c%d" || message.custom_id == "d%[1]d")`},
+		{"cel", `event.url.size() == 100 + %d`},
 	} {
 		for _, n := range []int{1, 10, 100, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", shape.name, n), func(b *testing.B) {

@@ -68,8 +68,8 @@ func (r *Rule) Judge(m *Message, events []Event, frontier schemas.Timestamp) (fi
 	return firings, 0
 }
 
-// conceivable tells, in far less time than it takes to judge, whether the guards
-// of the condition let any event pass that it may be judged with.
+// conceivable tells, in far less time than it takes to judge, whether the
+// condition may hold for any event that it may be judged with.
 func (r *Rule) conceivable(m *Message, events []Event) bool {
 	for i := range events {
 		if r.subjects.Has(events[i].Type) && r.condition.mayHold(m, &events[i]) {

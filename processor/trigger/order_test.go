@@ -220,7 +220,7 @@ func TestSequenceOracle(t *testing.T) {
 			if step := len(chain); step < len(r.Steps) {
 				for i := range events {
 					if e := &events[i]; !slices.Contains(chain, e) && (step == 0 || e.At() >= chain[step-1].At()) && r.Steps[step].types().Has(e.Type) &&
-						r.acts(e) && r.StepHolds(step, message(), e) {
+						(r.Steps[step].Send || r.acts(e)) && r.StepHolds(step, message(), e) {
 						chain = append(chain, e)
 						try()
 						chain = chain[:step]

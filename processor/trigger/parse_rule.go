@@ -28,7 +28,7 @@ type ruleParser struct {
 	rule   *Rule
 	// given are the nodes of the fields that are there.
 	given map[string]*yaml.Node
-	// list holds the node of every kind that is there.
+	// kinds are the names of the kinds that are there.
 	kinds []string
 }
 

@@ -20,25 +20,34 @@ type link struct {
 // sequences are one candidate for every event that completes the steps before it.
 func (r *Rule) sequences(dst []candidate, m *Message, events []Event) []candidate {
 	links, sends := r.links(m, events)
+	s := sequence{rule: r, sends: sends, window: links}
+	if !s.find(everyEvent) {
+		return dst
+	}
+	// Before this no chain can be complete, of however long ago it begins.
+	earliest := s.chain[len(r.Steps)-2].At()
 	last := uint16(1) << (len(r.Steps) - 1)
-	s := sequence{rule: r, sends: sends}
+	from, to := 0, 0
 	for i := range links {
 		b := links[i].event
-		if links[i].steps&last == 0 || !r.ActiveAt(b.At()) {
+		if links[i].steps&last == 0 || b.At() < earliest || !r.ActiveAt(b.At()) {
 			continue
 		}
-		s.window = s.window[:0]
-		for k := range links {
-			if e := links[k].event; k != i && e.At() <= b.At() && b.At()-e.At() <= micros(r.Duration) {
-				s.window = append(s.window, links[k])
-			}
+		for b.At()-links[from].event.At() > micros(r.Duration) {
+			from++
 		}
-		if c, ok := s.complete(b); ok {
+		for to < len(links) && links[to].event.At() <= b.At() {
+			to++
+		}
+		s.window, s.last = links[from:to], b
+		if c, ok := s.complete(); ok {
 			dst = append(dst, c)
 		}
 	}
 	return dst
 }
+
+func everyEvent(*Event, int) bool { return true }
 
 // links returns the events that may be steps, in order of their time in
 // conditions, and the sends; none where a step has no event.
@@ -51,7 +60,7 @@ func (r *Rule) links(m *Message, events []Event) (links []link, sends []*Event) 
 		}
 		var steps uint16
 		for k := range r.Steps {
-			if s := &r.Steps[k]; s.types().Has(e.Type) && r.acts(e) && r.StepHolds(k, m, e) {
+			if s := &r.Steps[k]; s.types().Has(e.Type) && (s.Send || r.acts(e)) && r.StepHolds(k, m, e) {
 				steps |= 1 << k
 			}
 		}
@@ -71,19 +80,20 @@ func (r *Rule) links(m *Message, events []Event) (links []link, sends []*Event) 
 type sequence struct {
 	rule   *Rule
 	sends  []*Event
-	window []link // what may precede the last step, in order
+	window []link // what may precede the last step, and that itself, in order
+	last   *Event
 	chain  [maxSteps]*Event
 }
 
-// complete finds the earliest arrival by which a chain leads to b, and the
-// earliest events that make it.
-func (s *sequence) complete(b *Event) (candidate, bool) {
-	r := s.rule
+// complete finds the earliest arrival by which a chain leads to the last event,
+// and the earliest events that make it.
+func (s *sequence) complete() (candidate, bool) {
+	r, b := s.rule, s.last
 	before := len(r.Steps) - 1
-	if !s.find(func(*Event, int) bool { return true }) {
+	if !s.find(everyEvent) {
 		return candidate{}, false
 	}
-	for _, arrived := range s.arrivals(b) {
+	for _, arrived := range s.arrivals() {
 		decided := arrived + micros(r.Settle)
 		if r.unmasked(b, decided) {
 			return candidate{}, false
@@ -102,11 +112,11 @@ func (s *sequence) complete(b *Event) (candidate, bool) {
 	return candidate{}, false
 }
 
-// arrivals are the times at which a chain to b may become complete, in order.
-func (s *sequence) arrivals(b *Event) []schemas.Timestamp {
-	times := []schemas.Timestamp{b.ArrivedAt}
+// arrivals are the times at which a chain may become complete, in order.
+func (s *sequence) arrivals() []schemas.Timestamp {
+	times := []schemas.Timestamp{s.last.ArrivedAt}
 	for i := range s.window {
-		if t := s.window[i].event.ArrivedAt; t > b.ArrivedAt {
+		if t := s.window[i].event.ArrivedAt; t > s.last.ArrivedAt {
 			times = append(times, t)
 		}
 	}
@@ -130,7 +140,7 @@ func (s *sequence) find(usable func(e *Event, step int) bool) bool {
 		for i := range instant {
 			instant[i].holder = -1
 		}
-		for done < before && assign(instant, done, usable) {
+		for done < before && s.assign(instant, done, usable) {
 			done++
 		}
 		for i := range instant {
@@ -144,7 +154,7 @@ func (s *sequence) find(usable func(e *Event, step int) bool) bool {
 
 // assign gives a step one of the events of an instant, where need be by giving
 // other steps others: an augmenting path of a bipartite matching.
-func assign(instant []link, step int, usable func(e *Event, step int) bool) bool {
+func (s *sequence) assign(instant []link, step int, usable func(e *Event, step int) bool) bool {
 	for i := range instant {
 		instant[i].asked = false
 	}
@@ -152,7 +162,7 @@ func assign(instant []link, step int, usable func(e *Event, step int) bool) bool
 	try = func(step int) bool {
 		for i := range instant {
 			l := &instant[i]
-			if l.asked || l.steps&(1<<step) == 0 || !usable(l.event, step) {
+			if l.asked || l.steps&(1<<step) == 0 || l.event == s.last || !usable(l.event, step) {
 				continue
 			}
 			l.asked = true

@@ -63,7 +63,8 @@
 // count, per message (default) or recipient, fires for the event that is the
 // last of times distinct ones with At within D. ArrivedAt is when the first such
 // many had arrived. The evidence is that event; hits is times, and the window
-// [At - D, At].
+// [At - D, At]. Where once_per is wider than per, what it needs (address, campaign)
+// is that event's own.
 //
 // count per campaign and rate count events in arrival time, in steps of every
 // (default D/10, at least 1s; D is a multiple of it, with at most 1440). An event
@@ -116,8 +117,9 @@
 // unknown, not empty: what depends on it waits. So message.campaign_id == ""
 // never holds. An error counts as false.
 //
-// Comparisons of texts with constants that all of the condition depends on,
-// message.campaign_id == "spring" && ..., find the rules for an event and are
-// judged without CEL: rules with such a comparison cost nothing for other
+// Comparisons of texts with constants (==, !=, in, startsWith, endsWith, contains),
+// joined by &&, || and !, are judged without CEL, and where they settle the whole,
+// nothing else is. Those that a condition demands, as message.campaign_id ==
+// "spring" && ..., find the rules for an event: a rule costs nothing for other
 // campaigns.
 package trigger

@@ -30,7 +30,7 @@ func (r *Rule) withins(dst []candidate, events []Event) []candidate {
 func (r *Rule) anchors(dst []*Event, events []Event) []*Event {
 	types := anchorTypes(r.Of)
 	for i := range events {
-		if e := &events[i]; types.Has(e.Type) && r.acts(e) {
+		if e := &events[i]; types.Has(e.Type) && (!r.Of.acted() || r.acts(e)) {
 			dst = append(dst, e)
 		}
 	}
