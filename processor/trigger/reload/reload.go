@@ -202,24 +202,26 @@ func (w *Watcher) emptied(files []string) error {
 
 // accept puts rules in force and says what has changed.
 func (w *Watcher) accept(set *trigger.Set) {
-	before := w.c.Live.Load()
-	w.c.Live.Store(set)
-	w.mu.Lock()
-	first := w.status.Since.IsZero()
-	w.status = Status{Rules: len(set.Rules()), Since: time.Now()}
-	w.mu.Unlock()
-	w.metrics.accepted(len(set.Rules()))
-	if c := compare(before, set); !first {
-		w.c.Logger.Info("rules reloaded", "rules", len(set.Rules()), "added", c.added, "removed", c.removed, "changed", c.changed)
+	n, now := len(set.Rules()), time.Now()
+	w.metrics.accepted(n)
+	if c := compare(w.c.Live.Load(), set); !w.Status().Since.IsZero() {
+		w.c.Logger.Info("rules reloaded", "rules", n, "added", c.added, "removed", c.removed, "changed", c.changed)
 	}
+	w.setStatus(Status{Rules: n, Since: now})
+	w.c.Live.Store(set)
 }
 
 // refuse keeps the rules in force.
 func (w *Watcher) refuse(err error) {
-	w.mu.Lock()
-	w.status.Problem, w.status.ProblemAt = err.Error(), time.Now()
-	n := w.status.Rules
-	w.mu.Unlock()
+	s := w.Status()
+	s.Problem, s.ProblemAt = err.Error(), time.Now()
 	w.metrics.refused()
-	w.c.Logger.Error("rules have errors and are not reloaded: those of before stay in force", "rules", n, "error", err)
+	w.c.Logger.Error("rules have errors and are not reloaded: those of before stay in force", "rules", s.Rules, "error", err)
+	w.setStatus(s)
+}
+
+func (w *Watcher) setStatus(s Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status = s
 }
