@@ -99,8 +99,10 @@
 // the first transaction whose frontier has reached its time, wherever the task
 // then runs. Everything that arrived before that time has been processed by
 // then. A key has one timer; setting it again moves it. Timers set by Timer
-// that are due fire in the same transaction, after the others. Timers are kept
-// in a store of the engine, which a stage has if it declares any of its own.
+// that are due fire in the same transaction, after the others. Where more than
+// 20,000 are due, as after a standstill, the frontier moves in steps, one a
+// transaction. Timers are kept in a store of the engine, which a stage has if it
+// declares any of its own.
 //
 // # Errors
 //

@@ -107,7 +107,7 @@ func (s *session) work(ctx context.Context) error {
 			return err
 		}
 	}
-	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction)
+	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction || s.overdue)
 	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= s.markerInterval() && len(s.tasks) > 0 &&
 		(s.markers || len(s.w.stage.FrontierTo) > 0) {
 		s.begin()
@@ -190,6 +190,8 @@ func (s *session) poll(ctx context.Context) (kgo.Fetches, error) {
 // pollTime is how long to wait for records.
 func (s *session) pollTime() time.Duration {
 	switch {
+	case s.overdue:
+		return time.Millisecond
 	case s.inTxn:
 		return max(time.Millisecond, s.interval()-time.Since(s.began))
 	case s.ticking || s.refused > 0:
@@ -211,6 +213,9 @@ func (s *session) noteQuiet() { s.quiet.Store(time.Since(s.lastRecord) > quietAf
 
 // frontierMoves tells whether timers may have become due.
 func (s *session) frontierMoves(now time.Time) bool {
+	if s.overdue {
+		return true
+	}
 	if s.w.stage.Root {
 		return now.Sub(s.advanced) >= s.markerInterval()
 	}

@@ -19,6 +19,9 @@ const (
 	maxPoll = 5000
 	// maxTransaction bounds the records of one transaction.
 	maxTransaction = 50_000
+	// maxTimers bounds the timers that fire in one transaction. After a standstill
+	// there may be millions due, and it would not end before its timeout.
+	maxTimers = 20_000
 	// frontierInterval is how often a stage tells the next how far it has come,
 	// and how often offsets of markers alone are committed.
 	frontierInterval = 500 * time.Millisecond
@@ -75,6 +78,8 @@ type session struct {
 	inTxn      bool
 	began      time.Time
 	records    int64     // input records in the open transaction
+	timers     int       // that have fired in it
+	overdue    bool      // more are due than it may fire
 	newest     time.Time // when the newest of them was written
 	touched    []*taskRunner
 	markers    bool // markers were read since the last commit

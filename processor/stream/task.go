@@ -194,7 +194,12 @@ type dueTimer struct {
 
 // advance moves the task's frontier and fires the timers that are due, in
 // order of due time and key. Timers set meanwhile have their turn after these.
+// Where more are due than a transaction may fire, it moves as far as those.
 func (t *taskRunner) advance(micro int64) error {
+	micro, err := t.bound(micro)
+	if err != nil {
+		return err
+	}
 	t.frontier = max(t.frontier, micro)
 	for {
 		due, err := t.dueTimers()
@@ -207,6 +212,7 @@ func (t *taskRunner) advance(micro int64) error {
 			}
 			t.touch()
 			t.timers[d.key] = 0
+			t.s.timers++
 			if err := t.task.Timer(t, []byte(d.key), time.UnixMicro(d.due).UTC()); err != nil {
 				return fmt.Errorf("firing timer of %s: %w", t.s.w.stage.Name, err)
 			}

@@ -52,7 +52,7 @@ func (s *session) complete() (err error) {
 // advance moves the frontier of each task and fires the timers that are due.
 func (s *session) advance() (err error) {
 	defer recovered(&err, func() string { return "timer" })
-	s.advanced, s.heard = time.Now(), false
+	s.advanced, s.heard, s.overdue = time.Now(), false, false
 	ends := s.ends.Load()
 	for _, t := range s.tasks {
 		micro := t.clock.sources.micro()
@@ -182,7 +182,7 @@ func (s *session) end(commit bool) (committed bool, err error) {
 	if s.records > 0 {
 		s.lastRecord = time.Now()
 	}
-	s.records, s.newest = 0, time.Time{}
+	s.records, s.timers, s.newest = 0, 0, time.Time{}
 	return committed, err
 }
 
