@@ -110,7 +110,7 @@ func publicTopics() []Topic {
 			Doc: "signed changes to campaigns; carries frontier markers"},
 		{Name: TopicStatistics, Key: "tenant/campaign/basis/window", Value: "CampaignStatistics", Compacted: true,
 			Doc: "windows and lifetime totals of campaigns; a later snapshot replaces an earlier one"},
-		{Name: TopicTriggers, Key: "recipient_id", Value: "Trigger", Retention: 30 * day,
+		{Name: TopicTriggers, Key: "recipient_id; tenant/campaign of rules of campaigns", Value: "Trigger", Retention: 30 * day,
 			Doc: "rules that fired"},
 		{Name: TopicDeliveries, Key: "trigger id", Value: "Delivery", Retention: 30 * day,
 			Doc: "every attempt of a callback and its outcome"},

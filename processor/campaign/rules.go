@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -118,7 +119,8 @@ func (b *ruleBook) watch(ctx stream.Context, r *trigger.Rule, tenant, campaign s
 	key := appendWatchKey(buf[:0], r.Name, tenant, campaign)
 	w := b.watches[string(key)]
 	if w == nil {
-		w = &kept{watch: watch{tenant: tenant, campaign: campaign}, key: bytes.Clone(key)}
+		// The texts of a record share its memory.
+		w = &kept{watch: watch{tenant: strings.Clone(tenant), campaign: strings.Clone(campaign)}, key: bytes.Clone(key)}
 		if err := w.load(ctx.Store(storeRules), r.Name); err != nil {
 			return nil, err
 		}
