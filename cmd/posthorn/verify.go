@@ -28,7 +28,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Recompute everything from the webhooks and compare", Args: cobra.NoArgs,
 		Long: `Takes a cut of posthorn.webhooks, waits until every stage has passed it,
-recomputes events, messages, statistics, triggers and rejections with code of
+recomputes events, messages, statistics, triggers, suppressions and rejections with code of
 its own, and compares; with ClickHouse, also its tables with the topics. It runs
 beside live traffic: what later webhooks have touched is skipped and counted.
 The exit code is 1 if anything differs.`,

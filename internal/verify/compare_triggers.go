@@ -149,16 +149,19 @@ func (c *triggerCheck) take(t *schemas.Trigger) {
 		return
 	}
 	c.check.Found++
-	problem := "no event belongs to its message"
-	lives := 1
+	wrong, lives := noMessage, 1
 	if g != nil {
-		problem, lives = c.explain(r, g, t), len(g.lives)
+		wrong, lives = c.explain(r, g, t), len(g.lives)
 	}
-	if problem != "" {
-		c.report.surplus(c.check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, problem)
+	note := c.report.differ
+	if wrong.surplus {
+		note = c.report.surplus
+	}
+	if wrong != (problem{}) {
+		note(c.check, "trigger %s of rule %s for message %s: %s", t.TriggerID, t.Rule, t.MessageID, wrong.text)
 	}
 	e := c.of(r, t.TriggerID, lives)
-	if problem == wrongID {
+	if wrong == wrongID {
 		return // it is no firing of this id
 	}
 	if t.Status == schemas.TriggerStatusExpired {

@@ -104,18 +104,18 @@ func isCounted(r *trigger.Rule, types []schemas.EventType, e *schemas.Event) boo
 
 // explainCount compares a trigger of a counting rule with the windows that end
 // with its event. Which window it shows depends on what had come by then.
-func (c *triggerCheck) explainCount(r *trigger.Rule, s *scene, t *schemas.Trigger, evidence []*schemas.Event) string {
+func (c *triggerCheck) explainCount(r *trigger.Rule, s *scene, t *schemas.Trigger, evidence []*schemas.Event) problem {
 	if len(evidence) != 1 || !isCounted(r, r.Events, evidence[0]) {
-		return notOfKind
+		return problem{notOfKind, true}
 	}
 	b := evidence[0]
 	if skipped(r, at(b)) {
-		return outsideHours
+		return problem{outsideHours, true}
 	}
 	key, _ := countedIn(r, keyOf(b), b)
 	n := c.counts[key]
 	if n == nil {
-		return notSatisfied
+		return problem{notSatisfied, true}
 	}
 	window := map[schemas.ID]*schemas.Event{} // b and those before it, the version that arrived first
 	for _, e := range n.versions {
@@ -125,7 +125,7 @@ func (c *triggerCheck) explainCount(r *trigger.Rule, s *scene, t *schemas.Trigge
 		}
 	}
 	if len(window) < r.Times {
-		return fmt.Sprintf("%d events of it are in a window, want %d", len(window), r.Times)
+		return problem{fmt.Sprintf("%d events of it are in a window, want %d", len(window), r.Times), true}
 	}
 	before := slices.Collect(maps.Values(window))
 	want := s.want(r, t, evidence, at(b), c.completed(r, b, before, t.ArrivedAt), false)

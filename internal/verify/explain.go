@@ -7,12 +7,23 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// wrongID is what is wrong with a trigger whose id is not that of its evidence.
-const wrongID = "its id is not that of its rule, key and occurrence"
+// problem is what is wrong with a found trigger.
+type problem struct {
+	text string
+	// surplus: it should not be there at all; else it should be another.
+	surplus bool
+}
 
-// explain says what is wrong with a found trigger; empty: nothing.
-func (c *triggerCheck) explain(r *trigger.Rule, g *group, t *schemas.Trigger) string {
-	problem := "its evidence is not among the events of its message"
+var (
+	wrongID       = problem{"its id is not that of its rule, key and occurrence", true}
+	takesNoPart   = problem{"its message takes no part in the rule", true}
+	noMessage     = problem{"no event belongs to its message", true}
+	wrongEvidence = problem{"its evidence is not among the events of its message", true}
+)
+
+// explain says what is wrong with a found trigger; zero: nothing.
+func (c *triggerCheck) explain(r *trigger.Rule, g *group, t *schemas.Trigger) problem {
+	found := wrongEvidence
 	for _, d := range g.lives {
 		s := d.scene()
 		if !s.holdsAll(t.Evidence) {
@@ -22,18 +33,18 @@ func (c *triggerCheck) explain(r *trigger.Rule, g *group, t *schemas.Trigger) st
 		tries := 0
 		c.eachVersion(t.Evidence, nil, func(evidence []*schemas.Event) bool {
 			if r.Counts() {
-				problem = c.explainCount(r, s, t, evidence)
+				found = c.explainCount(r, s, t, evidence)
 			} else {
-				problem = c.explainMessage(r, s, t, evidence)
+				found = c.explainMessage(r, s, t, evidence)
 			}
 			tries++
-			return problem != "" && tries < maxTries
+			return found != (problem{}) && tries < maxTries
 		})
-		if problem == "" {
-			return ""
+		if found == (problem{}) {
+			return found
 		}
 	}
-	return problem
+	return found
 }
 
 func (s *scene) holdsAll(evidence []schemas.Evidence) bool {
@@ -61,13 +72,13 @@ func (c *triggerCheck) eachVersion(evidence []schemas.Evidence, chosen []*schema
 
 // explainMessage compares a trigger of a rule of messages with what its evidence
 // makes.
-func (c *triggerCheck) explainMessage(r *trigger.Rule, s *scene, t *schemas.Trigger, evidence []*schemas.Event) string {
-	f, problem := s.judge(r, evidence, false)
-	if problem != "" {
-		return problem
+func (c *triggerCheck) explainMessage(r *trigger.Rule, s *scene, t *schemas.Trigger, evidence []*schemas.Event) problem {
+	f, text := s.judge(r, evidence, false)
+	if text != "" {
+		return problem{text, true}
 	}
 	if c.frontiers.engagement.undecided(f.decided) {
-		return fmt.Sprintf("it is due at %s, and the stage has come to %s", f.decided, c.frontiers.engagement.most)
+		return problem{fmt.Sprintf("it is due at %s, and the stage has come to %s", f.decided, c.frontiers.engagement.most), true}
 	}
 	want := s.want(r, t, evidence, f.at, f.arrived, f.expired(r))
 	if f.anchor != nil {
@@ -110,16 +121,16 @@ func (s *scene) want(r *trigger.Rule, found *schemas.Trigger, shown []*schemas.E
 }
 
 // compare compares a trigger with what it must be, its id with what it is of.
-func (s *scene) compare(r *trigger.Rule, m *trigger.Message, want, found *schemas.Trigger) string {
+func (s *scene) compare(r *trigger.Rule, m *trigger.Message, want, found *schemas.Trigger) problem {
 	if !equal(want, found) {
-		return diff(want, found)
+		return problem{diff(want, found), false}
 	}
 	key, ok := onceKey(r, m)
 	if !ok {
-		return "its message takes no part in the rule"
+		return takesNoPart
 	}
 	if triggerID(m.Tenant, r, key, want.Occurrence) != found.TriggerID {
 		return wrongID
 	}
-	return ""
+	return problem{}
 }

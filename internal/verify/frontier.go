@@ -33,67 +33,72 @@ type stageFrontiers struct {
 	engagement, campaign frontier
 }
 
-// frontierTopics are the topics whose markers a stage takes its frontier from.
-func (v *verifier) frontierTopics() map[string]*frontier {
-	return map[string]*frontier{
-		v.topic(schemas.TopicEventsByRecipient): &v.frontiers.engagement,
-		v.topic(schemas.TopicCampaignDeltas):    &v.frontiers.campaign,
-	}
-}
-
 // noteLeast finds out how far the stages are at least, now that they have passed
-// the cut: each has decided what the markers say before the offsets that it has
-// committed.
+// the cut. Engagement says so itself, in the markers that it writes for campaigns.
+// Nobody reads what campaigns would say: they have come to what they have read
+// before the offsets that they have committed. While more is due there than fits
+// into a transaction that is too much.
 func (v *verifier) noteLeast(ctx context.Context) error {
-	for topic, f := range v.frontierTopics() {
-		*f = unknownFrontier
-		i := slices.IndexFunc(v.cfg.Steps, func(s Step) bool { return s.Topic == topic })
-		if i < 0 {
-			continue
-		}
-		start, end, err := bounds(ctx, v.adm, topic)
-		if err != nil {
-			return err
-		}
-		at, err := v.committed(ctx, v.cfg.Steps[i])
-		if err != nil {
-			return err
-		}
-		for p := range end {
-			end[p] = max(start[p], min(end[p], at[p]))
-		}
-		all, err := v.markers(ctx, topic, start, end)
-		if err != nil {
-			return err
-		}
-		f.least = math.MaxInt64
-		for p := range end {
-			f.least = min(f.least, all[p].frontier())
-		}
+	v.frontiers = stageFrontiers{unknownFrontier, unknownFrontier}
+	topic := v.topic(schemas.TopicCampaignDeltas)
+	start, end, err := bounds(ctx, v.adm, topic)
+	if err != nil {
+		return err
 	}
+	said, err := v.markers(ctx, topic, start, end)
+	if err != nil {
+		return err
+	}
+	together := &heardMarkers{by: map[int32]schemas.Timestamp{}}
+	for _, h := range said {
+		together.add(h.tasks, h.by)
+	}
+	v.frontiers.engagement.least = together.frontier()
+	i := slices.IndexFunc(v.cfg.Steps, func(s Step) bool { return s.Topic == topic })
+	if i < 0 {
+		return nil
+	}
+	at, err := v.committed(ctx, v.cfg.Steps[i])
+	if err != nil {
+		return err
+	}
+	for p := range end {
+		end[p] = max(start[p], min(end[p], at[p]))
+	}
+	if said, err = v.markers(ctx, topic, start, end); err != nil {
+		return err
+	}
+	least := schemas.Timestamp(math.MaxInt64)
+	for p := range end {
+		least = min(least, said[p].frontier())
+	}
+	v.frontiers.campaign.least = least
 	if len(v.cfg.Rules.Rules()) > 0 {
-		v.report.Decided = min(v.frontiers.engagement.least, v.frontiers.campaign.least)
+		v.report.Decided = min(v.frontiers.engagement.least, least)
 	}
 	return nil
 }
 
 // noteMost finds out how far the stages can be at most, now that the triggers
-// were read.
+// were read: as far as what they read says.
 func (v *verifier) noteMost(ctx context.Context) error {
-	for topic, f := range v.frontierTopics() {
+	for topic, f := range map[string]*frontier{
+		v.topic(schemas.TopicEventsByRecipient): &v.frontiers.engagement,
+		v.topic(schemas.TopicCampaignDeltas):    &v.frontiers.campaign,
+	} {
 		start, end, err := bounds(ctx, v.adm, topic)
 		if err != nil {
 			return err
 		}
-		all, err := v.markers(ctx, topic, start, end)
+		said, err := v.markers(ctx, topic, start, end)
 		if err != nil {
 			return err
 		}
 		f.most = 0
 		for p := range end {
-			most := all[p].frontier()
+			most := said[p].frontier()
 			if most == 0 {
-				most = math.MaxInt64 // no markers any more
+				most = math.MaxInt64 // there are no markers any more
 			}
 			f.most = max(f.most, most)
 		}
@@ -101,10 +106,17 @@ func (v *verifier) noteMost(ctx context.Context) error {
 	return nil
 }
 
-// heard is what the markers of one partition have said together.
+// heardMarkers is what markers have said together.
 type heardMarkers struct {
 	tasks int
 	by    map[int32]schemas.Timestamp
+}
+
+func (h *heardMarkers) add(tasks int, by map[int32]schemas.Timestamp) {
+	h.tasks = max(h.tasks, tasks)
+	for task, at := range by {
+		h.by[task] = max(h.by[task], at)
+	}
 }
 
 // frontier is the least over the tasks of the stage before; 0 while one of them
@@ -174,10 +186,11 @@ func (v *verifier) readMarkers(ctx context.Context, topic string, from, end offs
 			h = &heardMarkers{by: map[int32]schemas.Timestamp{}}
 			all[rec.Partition] = h
 		}
-		h.tasks = max(h.tasks, said.Tasks)
+		frontiers := map[int32]schemas.Timestamp{}
 		for task, at := range said.Frontiers {
-			h.by[task] = max(h.by[task], schemas.FromTime(at))
+			frontiers[task] = schemas.FromTime(at)
 		}
+		h.add(said.Tasks, frontiers)
 		return nil
 	})
 	return all, err

@@ -9,8 +9,9 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// How far stages are is what their markers say: of all tasks before them, in all
-// of their partitions, before the offsets that they have committed.
+// How far campaigns are is what the markers say that they read: of all tasks before
+// them, in all of their partitions, before the offsets that they have committed.
+// How far engagement is it says itself.
 func TestFrontiersOfMarkers(t *testing.T) {
 	at := func(s int64) time.Time { return time.Unix(1_800_000_000+s, 0) }
 	type marker struct {
@@ -32,15 +33,16 @@ func TestFrontiersOfMarkers(t *testing.T) {
 		name          string
 		before, after []marker // the commit
 		least, most   int64    // 0: not known
+		said          int64    // by engagement
 	}{
 		{name: "none"},
-		{"the least of the tasks", all(70, 50), nil, 50, 50},
-		{"the latest", append(all(10, 5), all(70, 50)...), nil, 50, 50},
-		{"after the commit", all(10, 5), all(70, 50), 5, 50},
-		{"after the commit alone", nil, all(70, 50), 0, 50},
-		{"in parts", append(all(10), marker{0, 2, map[int32]int64{1: 20}}, marker{1, 2, map[int32]int64{1: 30}}, marker{2, 2, map[int32]int64{1: 7}}), nil, 7, 10},
-		{"a task that is not heard", append(all(10), marker{1, 2, map[int32]int64{0: 90}}), nil, 0, 0},
-		{"the least of the partitions", append(all(10, 10), marker{1, 2, map[int32]int64{0: 90, 1: 80}}), nil, 10, 80},
+		{"the least of the tasks", all(70, 50), nil, 50, 50, 50},
+		{"the latest", append(all(10, 5), all(70, 50)...), nil, 50, 50, 50},
+		{"after the commit", all(10, 5), all(70, 50), 5, 50, 50},
+		{"after the commit alone", nil, all(70, 50), 0, 50, 50},
+		{"in parts", append(all(10), marker{0, 2, map[int32]int64{1: 20}}, marker{1, 2, map[int32]int64{1: 30}}, marker{2, 2, map[int32]int64{1: 7}}), nil, 7, 10, 10},
+		{"a task that is not heard", append(all(10), marker{1, 2, map[int32]int64{0: 90}}), nil, 0, 0, 0},
+		{"the least of the partitions", append(all(10, 10), marker{1, 2, map[int32]int64{0: 90, 1: 80}}), nil, 10, 80, 80},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -51,7 +53,7 @@ func TestFrontiersOfMarkers(t *testing.T) {
 						said.Frontiers[task] = at(s)
 					}
 					rec := said.Record()
-					rec.Topic, rec.Partition = schemas.TopicEventsByRecipient, m.partition
+					rec.Topic, rec.Partition = schemas.TopicCampaignDeltas, m.partition
 					w.produce(rec)
 				}
 			}
@@ -73,8 +75,11 @@ func TestFrontiersOfMarkers(t *testing.T) {
 			if tt.most != 0 {
 				want.most = schemas.FromTime(at(tt.most))
 			}
-			if v.frontiers.engagement != want {
-				t.Errorf("got %+v, want %+v", v.frontiers.engagement, want)
+			if v.frontiers.campaign != want {
+				t.Errorf("got %+v, want %+v", v.frontiers.campaign, want)
+			}
+			if got := v.frontiers.engagement.least; tt.said != 0 && got != schemas.FromTime(at(tt.said)) || tt.said == 0 && got != 0 {
+				t.Errorf("engagement is at %s", got)
 			}
 		})
 	}

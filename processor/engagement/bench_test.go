@@ -17,8 +17,9 @@ import (
 
 // memory is a stream.Context that keeps state in maps and drops the output.
 type memory struct {
-	stores  map[string]memoryStore
-	records int
+	stores   map[string]memoryStore
+	records  int
+	frontier time.Time
 }
 
 type memoryStore map[string][]byte
@@ -27,7 +28,7 @@ func (m *memory) Partition() int32                   { return 0 }
 func (m *memory) Store(name string) stream.Store     { return m.stores[name] }
 func (m *memory) Produce(*kgo.Record)                { m.records++ }
 func (m *memory) ProduceTo(*kgo.Record, int32)       { m.records++ }
-func (m *memory) Frontier() time.Time                { return time.Time{} }
+func (m *memory) Frontier() time.Time                { return m.frontier }
 func (m *memory) SetTimer([]byte, time.Time)         {}
 func (m *memory) DeleteTimer([]byte)                 {}
 func (m *memory) GetTimer([]byte) (time.Time, error) { return time.Time{}, nil }
@@ -149,6 +150,42 @@ func benchStage(b *testing.B, text string) {
 		size += len(v)
 	}
 	b.ReportMetric(float64(size)/float64(max(1, len(ctx.stores[storeMessages]))), "B/state")
+}
+
+// BenchmarkDue is an absence that is due and fires, per message.
+func BenchmarkDue(b *testing.B) {
+	const n = 20_000
+	rules := mustRules(b, "rules: [{name: silent, absence: {event: opened, of: send, duration: 48h}, once_per: recipient}]")
+	b.ReportAllocs()
+	var task stream.Task
+	ctx := &memory{}
+	var due [][]byte
+	for b.Loop() {
+		if len(due) == 0 {
+			b.StopTimer()
+			task, ctx = newTask(Config{Serde: serde, Rules: trigger.NewLive(rules)}), &memory{stores: map[string]memoryStore{storeMessages: {}, storeRules: {}, storeCounts: {}}}
+			for _, rec := range benchEvents(n)[:n] {
+				if err := task.Process(ctx, rec); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := task.Flush(ctx); err != nil {
+				b.Fatal(err)
+			}
+			for key := range ctx.stores[storeMessages] {
+				due = append(due, []byte(key))
+			}
+			ctx.frontier, ctx.records = at(50*time.Hour).Time(), 0
+			b.StartTimer()
+		}
+		if err := task.Timer(ctx, due[len(due)-1], time.Time{}); err != nil {
+			b.Fatal(err)
+		}
+		due = due[:len(due)-1]
+	}
+	if want := n - len(due); ctx.records < want-cacheSize*2 || ctx.records > want {
+		b.Errorf("%d triggers of %d messages", ctx.records, want)
+	}
 }
 
 // cpu is the processor time that the process has used: unlike the wall clock it
