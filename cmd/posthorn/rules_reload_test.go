@@ -72,7 +72,9 @@ func TestRulesAreReloaded(t *testing.T) {
 	}
 
 	write(a + ", {name: b, immediate: {event: clicked}, call: shpo}")
-	until(t, "the refusal", func() bool { return strings.Contains(n.board.status("").Rules.Problem, `endpoint "shpo" is not configured`) })
+	until(t, "the refusal", func() bool {
+		return strings.Contains(n.board.status("").Rules.Problem, `endpoint "shpo" is not configured`)
+	})
 	if ready, parts := n.health.Ready(); !ready || !strings.Contains(parts[0].Detail, "shpo") {
 		t.Errorf("ready %t: %+v", ready, parts)
 	}

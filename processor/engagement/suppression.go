@@ -71,9 +71,9 @@ const maxMarks = 100
 
 // marks are what is known of a recipient for one list, or for all of them.
 type marks struct {
-	list     string // empty: all
-	address  string // as it is hashed: trimmed and lower case
-	revision int64  // of the record written last; 0: none was
+	list     string     // empty: all
+	address  string     // as it is hashed: trimmed and lower case
+	revision int64      // of the record written last; 0: none was
 	marks    []kindMark // by kind, then by time
 }
 
