@@ -28,6 +28,7 @@ rules:
   - name: discount-24h
     within: {event: opened, of: send, duration: 24h}
     once_per: message
+    limit: 1000000 # calls an hour; beyond it the rule would be paused
     call: shop
 `
 

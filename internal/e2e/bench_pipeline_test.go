@@ -25,6 +25,7 @@ const benchRules = `rules:
   - name: discount-24h
     within: {event: opened, of: send, duration: 24h}
     once_per: message
+    limit: 100000000
     call: shop
 `
 

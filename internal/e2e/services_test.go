@@ -51,6 +51,7 @@ const discountRule = `rules:
   - name: discount-24h
     within: {event: opened, of: send, duration: 24h}
     once_per: message
+    limit: 1000000
     call: shop
 `
 
