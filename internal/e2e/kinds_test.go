@@ -107,6 +107,12 @@ func TestRulesOfAllKinds(t *testing.T) {
 	} else {
 		t.Log(out)
 	}
+	// Derived anew, all at once, it is the same.
+	out, err := run(t, 3*time.Minute, "rebuild", "--config", path, "--quiet")
+	if err != nil || !strings.Contains(out, "Generation 2 is live") {
+		t.Fatalf("rebuild: %v\n%s", err, out)
+	}
+	verify()
 }
 
 // postKinds posts what happens to some messages, some of it twice.
