@@ -321,7 +321,19 @@ func checkGoldenCampaigns(t *testing.T, api string, base time.Time, want golden)
 	}
 }
 
+// checkGoldenTriggers waits for them: what is fired by a click settles first.
 func checkGoldenTriggers(t *testing.T, config string, want golden) {
+	t.Helper()
+	eventually(t, 30*time.Second, "triggers", func() error {
+		if g, w := fmt.Sprint(goldenTriggers(t, config)), fmt.Sprint(want.Triggers); g != w {
+			return fmt.Errorf("got  %s\nwant %s", g, w)
+		}
+		return nil
+	})
+}
+
+// goldenTriggers are the messages that have fired, by rule and status.
+func goldenTriggers(t *testing.T, config string) map[string]map[string][]int {
 	t.Helper()
 	got := map[string]map[string][]int{}
 	for _, rec := range tailTopic(t, config, "posthorn.triggers") {
@@ -347,9 +359,7 @@ func checkGoldenTriggers(t *testing.T, config string, want golden) {
 			slices.Sort(ids)
 		}
 	}
-	if g, w := fmt.Sprint(got), fmt.Sprint(want.Triggers); g != w {
-		t.Errorf("triggers %s\nwant     %s", g, w)
-	}
+	return got
 }
 
 // tailTopic returns the values that a topic holds, as JSON.
