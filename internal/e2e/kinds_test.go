@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
 	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/internal/config"
 )
@@ -64,12 +66,15 @@ func TestRulesOfAllKinds(t *testing.T) {
 		postKinds(t, gateway, round, r)
 		verify()
 	}
-	fired := func() (map[string]uint64, error) {
+	connect := func() (driver.Conn, error) {
 		session, err := config.Load(filepath.Join(dir, "data", "running.yaml"), nil)
 		if err != nil {
 			return nil, err
 		}
-		conn, err := analytics.Open(t.Context(), session.ClickHouse.DSN)
+		return analytics.Open(t.Context(), session.ClickHouse.DSN)
+	}
+	fired := func() (map[string]uint64, error) {
+		conn, err := connect()
 		if err != nil {
 			return nil, err
 		}
@@ -106,6 +111,30 @@ func TestRulesOfAllKinds(t *testing.T) {
 		t.Errorf("nothing is known of the frontier:\n%s", out)
 	} else {
 		t.Log(out)
+	}
+	// Derived anew, all at once, it is the same.
+	out, err := run(t, 3*time.Minute, "rebuild", "--config", path, "--quiet")
+	if err != nil || !strings.Contains(out, "Generation 2 is live") {
+		t.Fatalf("rebuild: %v\n%s", err, out)
+	}
+	verify()
+	// What somebody has changed in the tables is found.
+	conn, err := connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, change := range []string{
+		"ALTER TABLE triggers_2 UPDATE hits = hits + 1 WHERE rule = 'complaints' SETTINGS mutations_sync = 2",
+		"ALTER TABLE suppressions_2 UPDATE since = since + INTERVAL 1 SECOND WHERE 1 SETTINGS mutations_sync = 2",
+	} {
+		if err := conn.Exec(t.Context(), change); err != nil {
+			t.Fatalf("%s: %v", change, err)
+		}
+	}
+	out, err = run(t, 2*time.Minute, "verify", "--config", path, "--quiet")
+	if err == nil || !strings.Contains(out, "the sum of hits is") || !strings.Contains(out, "ClickHouse suppressions: {") {
+		t.Errorf("verify of changed tables: %v\n%s", err, out)
 	}
 }
 
