@@ -13,17 +13,18 @@ import (
 )
 
 // alarmTask sets a timer for each record, whose value is when it is due, and
-// tells how many have fired in each transaction.
+// tells how many it has set and how many have fired in each transaction.
 type alarmTask struct {
-	t     *testing.T
-	fired int
-	last  time.Time // when the last one was due
+	t          *testing.T
+	set, fired int
+	last       time.Time // when the last one was due
 }
 
 func (a *alarmTask) Process(ctx stream.Context, rec *kgo.Record) error {
 	seconds, err := strconv.ParseInt(string(rec.Value), 10, 64)
 	if err == nil {
 		ctx.SetTimer(rec.Key, time.Unix(seconds, 0))
+		a.set++
 	}
 	return err
 }
@@ -38,10 +39,12 @@ func (a *alarmTask) Timer(ctx stream.Context, _ []byte, due time.Time) error {
 }
 
 func (a *alarmTask) Flush(ctx stream.Context) error {
-	if a.fired > 0 {
-		ctx.Produce(&kgo.Record{Topic: "out", Value: []byte(strconv.Itoa(a.fired))})
+	for what, n := range map[string]*int{"set": &a.set, "fired": &a.fired} {
+		if *n > 0 {
+			ctx.Produce(&kgo.Record{Topic: "out", Key: []byte(what), Value: []byte(strconv.Itoa(*n))})
+		}
+		*n = 0
 	}
-	a.fired = 0
 	return nil
 }
 
@@ -59,27 +62,36 @@ func TestOverdueTimers(t *testing.T) {
 	for i := range timers {
 		p.Produce(t.Context(), &kgo.Record{Topic: "mid", Key: binary.BigEndian.AppendUint32(nil, uint32(i)), Value: []byte(strconv.Itoa(1000 + i/together))}, nil)
 	}
-	marker := binary.AppendUvarint([]byte{1, 1, 0}, uint64(time.Unix(1000+timers, 0).UnixMicro()))
-	for part := range int32(partitions) {
-		p.Produce(t.Context(), &kgo.Record{Topic: "mid", Partition: part, Value: marker, Headers: []kgo.RecordHeader{{Key: "posthorn-frontier"}}}, nil)
-	}
-	if err := p.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	stage := stream.Stage{Name: "count", Input: "mid", Stores: []string{"totals"},
 		NewTask: func(int32) (stream.Task, error) { return &alarmTask{t: t}, nil }}
 	c.start(stage, "alarm", "")
-	sum, transactions := 0, 0
+	set, fired, transactions := 0, 0, 0
 	c.read("out", func(r *kgo.Record) bool {
 		n, err := strconv.Atoi(string(r.Value))
-		if err != nil || n > most+together {
-			t.Errorf("%q timers in a transaction", r.Value)
+		if err != nil {
+			t.Fatal(err)
 		}
-		transactions++
-		sum += n
-		return sum < timers
+		switch string(r.Key) {
+		case "set":
+			if set += n; set == timers {
+				p.Produce(t.Context(), frontierTo("mid", time.Unix(1000+timers, 0)), nil)
+			}
+		case "fired":
+			if n > most+together {
+				t.Errorf("%d timers in a transaction", n)
+			}
+			transactions++
+			fired += n
+		}
+		return fired < timers
 	})
-	if sum != timers || transactions < 3 {
-		t.Errorf("%d timers in %d transactions", sum, transactions)
+	if fired != timers || transactions < 3 {
+		t.Errorf("%d timers in %d transactions", fired, transactions)
 	}
+}
+
+// frontierTo is the marker of the only task of the stage before, to partition 0.
+func frontierTo(topic string, frontier time.Time) *kgo.Record {
+	return &kgo.Record{Topic: topic, Value: binary.AppendUvarint([]byte{1, 1, 0}, uint64(frontier.UnixMicro())),
+		Headers: []kgo.RecordHeader{{Key: "posthorn-frontier"}}}
 }
