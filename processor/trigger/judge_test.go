@@ -45,6 +45,7 @@ func TestWithin(t *testing.T) {
 		{name: "tie by id", rule: openOfSend, events: []Event{ev(1, delivered, 0), ev(3, opened, h), ev(2, opened, h)}, want: 2, anchor: 1},
 		{name: "machine open", rule: openOfSend, events: []Event{ev(1, delivered, 0), machine(ev(2, opened, h))}},
 		{name: "machine then human", rule: openOfSend, events: []Event{ev(1, delivered, 0), machine(ev(2, opened, h)), ev(3, opened, 2*h)}, want: 3, anchor: 1},
+		{name: "a machine's send", rule: openOfSend, events: []Event{machine(ev(1, queued, 0)), ev(2, opened, h)}, want: 2, anchor: 1},
 		{name: "machines too", rule: openOfSend + "\nhuman_only: false", events: []Event{ev(1, delivered, 0), machine(ev(2, opened, h))}, want: 2, anchor: 1},
 		{name: "send is the earliest", rule: openOfSend, events: []Event{ev(1, delivered, 20*h), ev(3, queued, 0), ev(2, opened, 30*h)}},
 		{name: "delivered is any", rule: "within: {event: opened, of: delivered, duration: 1h}",

@@ -94,7 +94,8 @@
 //     same id. A count never has one.
 //   - mode shadow calls nobody. A shadow firing uses its occurrence up as a live
 //     one does, so that a rule that goes live does not call for the past.
-//   - human_only ignores events that are machines' by themselves, as A, B or step.
+//   - human_only ignores events that are machines' by themselves, as B, as step and,
+//     where A is an open or a click, as A.
 //   - settle (immediate, within, sequence) decides a firing only when the frontier
 //     reaches ArrivedAt + settle, and ignores in it events that the other events of
 //     the message, as far as they had arrived by then, make a machine's: clicks
