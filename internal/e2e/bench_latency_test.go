@@ -87,7 +87,7 @@ func TestBenchLatency(t *testing.T) {
 	fmt.Printf("latency: %d events in %.1f s, %d callbacks, POST to callback p50 %s, p99 %s, max %s; CPU %.2f cores in posthorn, %.2f in the load; load average %s\n",
 		n, took.Seconds(), len(l.took), p50.Round(time.Millisecond), p99.Round(time.Millisecond), most.Round(time.Millisecond),
 		(up.cpuSeconds(t)-cpuUp)/took.Seconds(), (cpuSeconds()-cpuSelf)/took.Seconds(), loadAverage())
-	fmt.Printf("commit interval of the stages %s (normalize, engagement and delivery commit one after the other: a call waits for two commits, and for its own before it is made)\n", interval)
+	fmt.Printf("commit interval of the stages %s (a call waits for a commit of normalize, of engagement and of delivery)\n", interval)
 	fmt.Printf("RESULT callback_p50 %.0f ms\n", float64(p50)/1e6)
 	fmt.Printf("RESULT callback_p99 %.0f ms\n", float64(p99)/1e6)
 }

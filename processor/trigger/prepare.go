@@ -18,10 +18,6 @@ func anchorTypes(a Anchor) TypeSet {
 	return sendTypes
 }
 
-// acted tells whether the anchor is what somebody does who may be a machine:
-// human_only does not look at who sent or delivered.
-func (a Anchor) acted() bool { return a == AnchorOpened || a == AnchorClicked }
-
 // types are those of the events that a step may be.
 func (s *Step) types() TypeSet {
 	if s.Send {

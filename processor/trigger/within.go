@@ -29,8 +29,9 @@ func (r *Rule) withins(dst []candidate, events []Event) []candidate {
 // conditions.
 func (r *Rule) anchors(dst []*Event, events []Event) []*Event {
 	types := anchorTypes(r.Of)
+	acts := r.Of == AnchorOpened || r.Of == AnchorClicked // what is sent nobody does
 	for i := range events {
-		if e := &events[i]; types.Has(e.Type) && (!r.Of.acted() || r.acts(e)) {
+		if e := &events[i]; types.Has(e.Type) && (!acts || r.acts(e)) {
 			dst = append(dst, e)
 		}
 	}
