@@ -108,7 +108,7 @@ func (s *session) work(ctx context.Context) error {
 		}
 	}
 	due := s.inTxn && (now.Sub(s.began) >= s.interval() || s.records >= maxTransaction || s.overdue)
-	if cause == nil && !due && !s.inTxn && now.Sub(s.lastMarker) >= s.markerInterval() && len(s.tasks) > 0 &&
+	if cause == nil && !due && !s.inTxn && s.markerDue(now) && len(s.tasks) > 0 &&
 		(s.markers || len(s.w.stage.FrontierTo) > 0) {
 		s.begin()
 		due = true
@@ -217,9 +217,19 @@ func (s *session) frontierMoves(now time.Time) bool {
 		return true
 	}
 	if s.w.stage.Root {
-		return now.Sub(s.advanced) >= s.markerInterval()
+		return s.markerDue(now)
 	}
 	return s.heard
+}
+
+// markerDue tells whether it is time for a marker. A quiet root writes one for each
+// answer to how long its input is, at once: nothing else moves its frontier.
+func (s *session) markerDue(now time.Time) bool {
+	since := now.Sub(s.lastMarker)
+	if e := s.ends.Load(); s.w.stage.Root && s.quiet.Load() && e != nil && since < 2*s.markerInterval() {
+		return e.at.After(s.lastMarker)
+	}
+	return since >= s.markerInterval()
 }
 
 // markerInterval is the time between two markers, or commits of markers alone.

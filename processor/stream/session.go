@@ -290,6 +290,9 @@ func (s *session) watchEnds(ctx context.Context) {
 				e.logEnds = s.logEnds(ctx, offsets)
 			}
 			s.ends.Store(e)
+			if s.w.stage.Root && s.quiet.Load() {
+				s.w.Wake() // all timers behind wait for what it means
+			}
 		}
 		ticks := 1
 		if s.w.stage.Root && s.quiet.Load() {

@@ -42,7 +42,7 @@ func (s *session) complete() (err error) {
 		s.doing.enter(phaseProducing, t.partition)
 		t.produceChangelogs()
 	}
-	if time.Since(s.lastMarker) >= s.markerInterval() {
+	if s.markerDue(time.Now()) {
 		s.lastMarker = time.Now()
 		s.produceMarkers()
 	}
