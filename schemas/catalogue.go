@@ -17,7 +17,7 @@ type Topic struct {
 	Doc       string        // what it is for
 	Internal  bool          // for Posthorn alone: may change with any version
 	Compacted bool          // keeps the last record of each key
-	Retention time.Duration // of a topic that is not compacted
+	Retention time.Duration // 0: for ever, of a compacted topic
 
 	stage, store string // of a changelog
 	shared       bool   // its stage is the same in all generations
@@ -122,7 +122,7 @@ func publicTopics() []Topic {
 			Doc: "who must not be mailed, and why"},
 		{Name: TopicControls, Key: "what it is about", Value: "JSON", Compacted: true,
 			Doc: "what people ask of running stages: rules paused, calls to be made again"},
-		{Name: TopicGateways, Key: "gateway", Value: "JSON", Compacted: true, Internal: true,
+		{Name: TopicGateways, Key: "gateway", Value: "JSON", Compacted: true, Retention: 7 * day, Internal: true,
 			Doc: "up to when each gateway has nothing in its spool"},
 	}
 }
@@ -165,8 +165,10 @@ func (t *Topic) config() map[string]string {
 		c["retention.ms"] = ms(t.Retention)
 		return c
 	}
-	c["cleanup.policy"] = "compact"
-	c["retention.ms"] = "-1"
+	c["cleanup.policy"], c["retention.ms"] = "compact", "-1"
+	if t.Retention > 0 {
+		c["cleanup.policy"], c["retention.ms"] = "compact,delete", ms(t.Retention)
+	}
 	c["delete.retention.ms"] = ms(tombstoneRetention)
 	// The active segment is never compacted and is read in full on a restore:
 	// small segments, and cleaning once a third is out of date.

@@ -52,7 +52,7 @@ func TestCatalogue(t *testing.T) {
 		if want := partitionsOf(topic.Name, 12); topic.Partitions != want || topic.Replication != 1 {
 			t.Errorf("%s has %d partitions, replication %d", topic.Name, topic.Partitions, topic.Replication)
 		}
-		if topic.Compacted == (topic.Retention > 0) {
+		if topic.Compacted == (topic.Retention > 0) && topic.Name != schemas.TopicGateways {
 			t.Errorf("%s: compacted %v, retention %v", topic.Name, topic.Compacted, topic.Retention)
 		}
 		if changelog := strings.HasSuffix(topic.Name, "-changelog"); changelog && (!topic.Internal || !topic.Compacted) {
@@ -69,6 +69,8 @@ func TestCatalogue(t *testing.T) {
 		{"posthorn.engagement-messages-changelog", "cleanup.policy", "compact"},
 		{"posthorn.delivery-engine-changelog", "delete.retention.ms", "604800000"},
 		{schemas.TopicDeadLetters, "retention.ms", "2592000000"},
+		{schemas.TopicGateways, "cleanup.policy", "compact,delete"},
+		{schemas.TopicGateways, "retention.ms", "604800000"},
 		{schemas.TopicDeadLetters, "min.insync.replicas", ""},
 	} {
 		if got := topics[tt.topic].Config[tt.key]; got != tt.want {

@@ -15,29 +15,35 @@ import (
 
 	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/receiver"
 )
 
 // kindsRules has a rule of every kind, with spans of seconds.
 const kindsRules = `
 rules:
-  - {name: click, immediate: {event: clicked}, cooldown: 1h}
-  - {name: opened-soon, within: {event: opened, of: send, duration: 10s}, once_per: recipient}
-  - {name: silent, absence: {event: opened, of: send, duration: 3s, wait: 1s}}
-  - {name: journey, sequence: {events: [send, opened, clicked], duration: 1m}}
-  - {name: clicks, count: {event: clicked, times: 2, duration: 10s}}
-  - {name: opens, count: {event: opened, times: 3, duration: 1m, per: recipient}, active: {from: "09:00", to: "10:00", time_zone: Asia/Kathmandu}}
-  - {name: bounces, rate: {event: bounced, of: [delivered, bounced], above: 5%, duration: 5s, every: 1s, minimum: 3}, max_age: 1h}
-  - {name: complaints, count: {event: complained, times: 2, duration: 10s, per: campaign, every: 1s}, cooldown: 1d}
+  - {name: click, immediate: {event: clicked}, cooldown: 1h, call: shop}
+  - {name: opened-soon, within: {event: opened, of: send, duration: 10s}, once_per: recipient, call: shop}
+  - {name: silent, absence: {event: opened, of: send, duration: 3s, wait: 1s}, call: shop}
+  - {name: journey, sequence: {events: [send, opened, clicked], duration: 1m}, call: shop}
+  - {name: clicks, count: {event: clicked, times: 2, duration: 10s}, call: shop}
+  - {name: opens, count: {event: opened, times: 3, duration: 1m, per: recipient}, active: {from: "09:00", to: "10:00", time_zone: Asia/Kathmandu}, call: shop}
+  - {name: bounces, rate: {event: bounced, of: [delivered, bounced], above: 5%, duration: 5s, every: 1s, minimum: 3}, max_age: 1h, call: shop}
+  - {name: complaints, count: {event: complained, times: 2, duration: 10s, per: campaign, every: 1s}, cooldown: 1d, call: shop}
 `
 
 // TestRulesOfAllKinds posts events over some seconds, across a restart, and has
 // verify say beside the traffic and after it that just what must fire has fired.
 func TestRulesOfAllKinds(t *testing.T) {
 	dir := t.TempDir()
+	shop, err := receiver.Start("127.0.0.1:0", receiver.Config{Secrets: []string{shopKey}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shop.Close() })
 	gateway, api := address(t), address(t)
 	path := filepath.Join(dir, "posthorn.yaml")
-	yaml := fmt.Sprintf("data: %s\ngateway: {listen: %s}\napi: {listen: %s}\nmetrics: {listen: %s}\nclickhouse: {listen: %s, sql_listen: %s}\nkafka: {listen: %s}\nregistry: {listen: %s}\nsources: [{name: app, provider: native, account: shop, key: kinds-key}]\nrules: [rules.yaml]\n",
-		filepath.Join(dir, "data"), gateway, api, address(t), address(t), address(t), address(t), address(t))
+	yaml := fmt.Sprintf("data: %s\ngateway: {listen: %s}\napi: {listen: %s}\nmetrics: {listen: %s}\nclickhouse: {listen: %s, sql_listen: %s}\nkafka: {listen: %s}\nregistry: {listen: %s}\nsources: [{name: app, provider: native, account: shop, key: kinds-key}]\nrules: [rules.yaml]\nendpoints: [{name: shop, url: %q, secret: %q, allow_private: true}]\n",
+		filepath.Join(dir, "data"), gateway, api, address(t), address(t), address(t), address(t), address(t), shop.URL(), shopKey)
 	for file, text := range map[string]string{path: yaml, filepath.Join(dir, "rules.yaml"): kindsRules} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -112,12 +118,21 @@ func TestRulesOfAllKinds(t *testing.T) {
 	} else {
 		t.Log(out)
 	}
-	// Derived anew, all at once, it is the same.
+	// Derived anew, all at once, it is the same, and nobody is called again.
 	out, err := run(t, 3*time.Minute, "rebuild", "--config", path, "--quiet")
 	if err != nil || !strings.Contains(out, "Generation 2 is live") {
 		t.Fatalf("rebuild: %v\n%s", err, out)
 	}
 	verify()
+	anew := triggerStatuses(t, path, "posthorn.triggers.2")
+	for id, status := range triggerStatuses(t, path, "posthorn.triggers") {
+		if anew[id] != status {
+			t.Errorf("trigger %s was %s, and is %q derived anew", id, status, anew[id])
+		}
+	}
+	if stats := shop.Stats(); stats.Unique == 0 || stats.Duplicates > 0 || stats.BadSignatures > 0 {
+		t.Errorf("calls: %+v", stats)
+	}
 	// What somebody has changed in the tables is found.
 	conn, err := connect()
 	if err != nil {
@@ -136,6 +151,26 @@ func TestRulesOfAllKinds(t *testing.T) {
 	if err == nil || !strings.Contains(out, "the sum of hits is") || !strings.Contains(out, "ClickHouse suppressions: {") {
 		t.Errorf("verify of changed tables: %v\n%s", err, out)
 	}
+}
+
+// triggerStatuses are the statuses of the triggers in a topic, by id.
+func triggerStatuses(t *testing.T, config, topic string) map[string]string {
+	t.Helper()
+	statuses := map[string]string{}
+	for _, value := range tailTopic(t, config, topic) {
+		var trigger struct {
+			ID     string `json:"trigger_id"`
+			Status string
+		}
+		if err := json.Unmarshal(value, &trigger); err != nil {
+			t.Fatal(err)
+		}
+		statuses[trigger.ID] = trigger.Status
+	}
+	if len(statuses) == 0 {
+		t.Errorf("%s is empty", topic)
+	}
+	return statuses
 }
 
 // postKinds posts what happens to some messages, some of it twice.

@@ -7,7 +7,9 @@
 // further than the least of what gateways have said, stands still until their
 // spools are drained. "And then nothing" is never concluded meanwhile.
 //
-// A gateway that stops with an empty spool says that it leaves. One that is killed holds the frontier until it is back, or is forgotten.
+// A gateway that stops with an empty spool says that it leaves. One that is killed
+// holds the frontier until it is back, or is forgotten: by hand, or after the
+// topic's seven days.
 package gateways
 
 import (
