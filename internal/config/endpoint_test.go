@@ -96,7 +96,7 @@ func TestTemplateInAFile(t *testing.T) {
 func TestPrintedEndpoints(t *testing.T) {
 	t.Setenv("POSTHORN_TEST_SECRET", "topsecret")
 	c, err := written(t, `
-  - {name: shop, url: "https://u:topsecret@shop.example/x", secret: `+validSecret+`, headers: {Authorization: {env: POSTHORN_TEST_SECRET}, X-Key: topsecret}, template: {email: "{{.recipient.address}}", n: 3}}
+  - {name: shop, url: "https://u:topsecret@shop.example/x?token=topsecret&b=topsecret", secret: `+validSecret+`, headers: {Authorization: {env: POSTHORN_TEST_SECRET}, X-Key: topsecret}, template: {email: "{{.recipient.address}}", n: 3}}
   - {name: mail, action: mailjet_send, mailjet: {public_key: topsecret, private_key: {env: POSTHORN_TEST_SECRET}, template_id: 7, from: {email: a@b.example}, variables: {x: "{{.rule}}"}}}
 `)
 	if err != nil {

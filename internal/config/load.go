@@ -111,7 +111,7 @@ func (c *Config) Print(w io.Writer) error {
 	}
 	masked.Endpoints = slices.Clone(c.Endpoints)
 	for i := range masked.Endpoints {
-		masked.Endpoints[i].URL = maskURL(masked.Endpoints[i].URL)
+		masked.Endpoints[i].URL = maskQuery(maskURL(masked.Endpoints[i].URL))
 	}
 	text, err := yaml.Dump(masked)
 	if err != nil {
@@ -133,6 +133,21 @@ func maskURL(text string) string {
 		q.Set("password", mask)
 		u.RawQuery = q.Encode()
 	}
+	return u.String()
+}
+
+// maskQuery masks all values in the query of a URL that maskURL has made: any may
+// be a token.
+func maskQuery(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.RawQuery == "" {
+		return text
+	}
+	q := u.Query()
+	for name := range q {
+		q.Set(name, mask)
+	}
+	u.RawQuery = q.Encode()
 	return u.String()
 }
 

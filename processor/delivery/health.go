@@ -149,7 +149,7 @@ func (t *task) observed(ctx stream.Context, r *result) {
 	at := micros(r.at)
 	switch r.verdict {
 	case gone:
-		t.disable(ctx, l, r.at, "it answered 410 Gone")
+		t.disable(ctx, l, r, "it answered 410 Gone")
 	case succeeded, refused:
 		l.health.succeeded(at)
 		t.healthy(ctx, name, l)
@@ -165,7 +165,7 @@ func (t *task) observed(ctx stream.Context, r *result) {
 		since, failures := l.health.failing()
 		after := t.d.cfg.DisableAfter
 		if after > 0 && since > 0 && at-since >= after.Microseconds() && failures >= disableAttempts {
-			t.disable(ctx, l, r.at, fmt.Sprintf("all of its %d calls since %s failed, the last one: %s",
+			t.disable(ctx, l, r, fmt.Sprintf("all of its %d calls since %s failed, the last one: %s",
 				failures, time.UnixMicro(since).UTC().Format(time.DateTime), r.err))
 		}
 	}
@@ -189,12 +189,13 @@ func (t *task) heal(ctx stream.Context) {
 	}
 }
 
-// disable stops all calls to an endpoint, everywhere and for good.
-func (t *task) disable(ctx stream.Context, l *lane, at time.Time, reason string) {
+// disable stops all calls to an endpoint, everywhere and for good, because of a
+// result.
+func (t *task) disable(ctx stream.Context, l *lane, r *result, reason string) {
 	if l.disabled() {
 		return
 	}
-	at = at.Truncate(time.Microsecond)
+	at := r.at.Truncate(time.Microsecond)
 	l.health.off.give(t.gen, at)
 	ctx.AfterCommit(l.health.off.commit)
 	ctx.Produce(controls.Endpoint{Name: l.name, Disabled: true, By: "delivery", At: at, Reason: reason, URL: l.publicURL}.Record())
@@ -202,7 +203,7 @@ func (t *task) disable(ctx stream.Context, l *lane, at time.Time, reason string)
 	ctx.Produce(&kgo.Record{
 		Topic: schemas.TopicDeliveries, Key: none[:],
 		Value: t.d.cfg.Serde.Append(nil, schemas.TopicDeliveries, &schemas.Delivery{
-			Endpoint: l.name, URL: l.publicURL, AttemptedAt: schemas.FromTime(at), Status: schemas.DeliveryStatusDisabled, Error: reason,
+			Tenant: r.call.trigger.Tenant, Endpoint: l.name, URL: l.publicURL, AttemptedAt: schemas.FromTime(at), Status: schemas.DeliveryStatusDisabled, Error: reason,
 		}),
 	})
 	t.d.cfg.Logger.Error("endpoint disabled: calls to it fail until it is enabled (posthorn endpoints enable) or has another URL",

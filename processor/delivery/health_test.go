@@ -69,7 +69,7 @@ func TestEndpointThatOnlyFailsIsDisabled(t *testing.T) {
 	}
 	c.now = c.now.Add(step)
 	got := disabledRecords(c.call(20, "shop"))
-	if len(got) != 1 || got[0].Endpoint != "shop" || got[0].URL != s.URL+"/hook" || got[0].TriggerID != (schemas.ID{}) ||
+	if len(got) != 1 || got[0].Tenant != "default" || got[0].Endpoint != "shop" || got[0].URL != s.URL+"/hook" || got[0].TriggerID != (schemas.ID{}) ||
 		!strings.Contains(got[0].Error, "21 calls since 2026-11-23 18:00:00") || !strings.Contains(got[0].Error, "500") {
 		t.Fatalf("%+v", got)
 	}
