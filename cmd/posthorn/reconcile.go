@@ -17,6 +17,9 @@ import (
 // reconcileOpenTimeout bounds the wait for a database that does not answer.
 const reconcileOpenTimeout = 30 * time.Second
 
+// maxReconciled is the longest period: as long as the table of events keeps them.
+const maxReconciled = 400 * 24 * time.Hour
+
 type reconcileOptions struct {
 	source, since, until  string
 	tolerance             int64
@@ -92,9 +95,10 @@ events; EventOpenDelay and EventClickDelay, sums from times that it does not sen
 
 A campaign whose sending began before the source was connected lacks what
 happened before. One that is under way differs by what happens between the two
-readings. An hour's deliveries are those of the messages whose state Mailjet dates
-in it. Mailjet's answers hold 100 hours each, and of many campaigns take a while:
-about one request a campaign, and two a week for each that differs.`)
+readings. Which time dates a message's state at Mailjet is not documented: of
+delivered, rejected and hard_bounced, what an hour lacks and the next or last one
+has too many is no difference. It takes about one request a campaign, and for
+each that differs one more for every 100 hours.`)
 	return b.String()
 }
 
@@ -170,6 +174,8 @@ func (o *reconcileOptions) period(now time.Time) (reconcile.Config, error) {
 		return c, fmt.Errorf("--tolerance: %d is less than 0: write how much a counter may differ, such as 0 or 5", o.tolerance)
 	case !c.From.Before(c.To):
 		return c, fmt.Errorf("--since %s is not a whole hour before --until: there is no hour between them", o.since)
+	case c.To.Sub(c.From) > maxReconciled:
+		return c, fmt.Errorf("--since %s is more than %d days before --until, for which events are kept: write a later one", o.since, maxReconciled/(24*time.Hour))
 	}
 	return c, nil
 }

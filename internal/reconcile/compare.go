@@ -21,8 +21,12 @@ type Line struct {
 func line(c *Counter, ours *schemas.Counters, theirs *mailjetapi.StatCounters, tolerance int64) Line {
 	l := Line{Counter: c.Name, Mailjet: c.Mailjet, Ours: c.ours(ours), Theirs: c.theirs(theirs)}
 	l.Difference = l.Ours - l.Theirs
-	l.Differs = l.Difference < -tolerance || l.Difference > tolerance && !c.AtLeast
+	l.Differs = c.differs(l.Difference, tolerance)
 	return l
+}
+
+func (c *Counter) differs(difference, tolerance int64) bool {
+	return difference < -tolerance || difference > tolerance && !c.AtLeast
 }
 
 // Compare compares the totals of a campaign, counter by counter; a difference of
@@ -47,29 +51,66 @@ type Hour struct {
 // CompareHours compares hour by hour from one up to another, and returns those that
 // differ, in order. A slice that Mailjet leaves out has no events.
 func CompareHours(ours map[time.Time]schemas.Counters, theirs []mailjetapi.StatCounters, from, to time.Time, tolerance int64) []Hour {
-	slices := make(map[time.Time]*mailjetapi.StatCounters, len(theirs))
-	for i := range theirs {
-		slices[theirs[i].Timeslice.UTC()] = &theirs[i]
+	slices := make(map[time.Time]mailjetapi.StatCounters, len(theirs))
+	for _, s := range theirs {
+		slices[s.Timeslice.UTC()] = s
 	}
+	hours := make([]Hour, to.Sub(from)/time.Hour)
+	for i := range hours {
+		hours[i].Start = from.UTC().Add(time.Duration(i) * time.Hour)
+	}
+	for i := range counters {
+		c := &counters[i]
+		if !c.Hourly {
+			continue
+		}
+		lines, rest := make([]Line, len(hours)), make([]int64, len(hours))
+		for h := range hours {
+			own, slice := ours[hours[h].Start], slices[hours[h].Start]
+			lines[h] = line(c, &own, &slice, tolerance)
+			rest[h] = lines[h].Difference
+		}
+		if c.State {
+			settle(rest)
+		}
+		for h := range hours {
+			lines[h].Differs = c.differs(rest[h], tolerance)
+			hours[h].add(lines[h])
+		}
+	}
+	return differing(hours)
+}
+
+func (h *Hour) add(l Line) {
+	if l.Differs {
+		h.Lines = append(h.Lines, l)
+		h.Missing = h.Missing || l.Difference < 0
+	}
+}
+
+func differing(hours []Hour) []Hour {
 	found := []Hour{}
-	for at := from.UTC(); at.Before(to); at = at.Add(time.Hour) {
-		own, slice := ours[at], slices[at]
-		if slice == nil {
-			slice = new(mailjetapi.StatCounters)
-		}
-		hour := Hour{Start: at}
-		for i := range counters {
-			if !counters[i].Hourly {
-				continue
-			}
-			if l := line(&counters[i], &own, slice, tolerance); l.Differs {
-				hour.Lines = append(hour.Lines, l)
-				hour.Missing = hour.Missing || l.Difference < 0
-			}
-		}
-		if len(hour.Lines) > 0 {
-			found = append(found, hour)
+	for _, h := range hours {
+		if len(h.Lines) > 0 {
+			found = append(found, h)
 		}
 	}
 	return found
+}
+
+// settle sets off what an hour lacks against what the next one has too many, and
+// the other way round: a message's state may be dated on either side of an hour's
+// end.
+func settle(differences []int64) {
+	for i := 1; i < len(differences); i++ {
+		a, b := &differences[i-1], &differences[i]
+		switch {
+		case *a < 0 && *b > 0:
+			n := min(-*a, *b)
+			*a, *b = *a+n, *b-n
+		case *a > 0 && *b < 0:
+			n := min(*a, -*b)
+			*a, *b = *a-n, *b+n
+		}
+	}
 }
