@@ -129,14 +129,14 @@ func printHours(out *strings.Builder, hours []Hour) {
 }
 
 func (r *Report) printNotes(out *strings.Builder) {
-	any := false
+	noted := false
 	for i := range r.Campaigns {
 		if c := &r.Campaigns[i]; c.Note != "" {
 			fmt.Fprintf(out, "Campaign %s: %s.\n", c.ID, c.Note)
-			any = true
+			noted = true
 		}
 	}
-	if any {
+	if noted {
 		out.WriteString("\n")
 	}
 }

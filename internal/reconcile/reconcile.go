@@ -119,7 +119,7 @@ func compareIDs(a, b string) int {
 func (c *Config) compare(ctx context.Context, campaign *Campaign) error {
 	id, err := strconv.ParseInt(campaign.ID, 10, 64)
 	if err != nil || id <= 0 {
-		campaign.Note = NoNumber
+		campaign.Note, campaign.Counters = NoNumber, []Line{}
 		return nil
 	}
 	theirs, err := c.Theirs.LifetimeCounters(ctx, id)

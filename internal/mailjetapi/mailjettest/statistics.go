@@ -85,13 +85,13 @@ func (s *Server) hours(q url.Values, id int64) (int, any) {
 	if !ok || to.Sub(from) > maxSlices*time.Hour {
 		return http.StatusBadRequest, "The period is longer than 100 hours"
 	}
-	slices := []any{}
+	found := []any{}
 	for at := from.Truncate(time.Hour); !at.After(to); at = at.Add(time.Hour) {
 		if c, ok := s.statistics.Hours[id][at]; ok {
-			slices = append(slices, resource(id, at.Format(time.RFC3339), c))
+			found = append(found, resource(id, at.Format(time.RFC3339), c))
 		}
 	}
-	return page(q, slices)
+	return page(q, found)
 }
 
 func resource(id int64, slice string, c Counters) map[string]any {
