@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -82,9 +83,16 @@ func verdict(l Line) string {
 	return ""
 }
 
-// shorten cuts a name, which may be a subject of any length, to what a table holds.
+// shorten cuts a name, which may be a subject of any length and content, to what a
+// table holds.
 func shorten(name string) string {
 	const most = 28
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, name)
 	if runes := []rune(name); len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}

@@ -50,7 +50,7 @@ func two() (*kept, mailjettest.Statistics) {
 		},
 	}
 	theirs := mailjettest.Statistics{
-		Campaigns: []mailjettest.Campaign{{ID: 7301, SendStartAt: noon}, {ID: 7302, SendStartAt: noon}, {ID: 7303, Subject: "Autumn", SendStartAt: noon}},
+		Campaigns: []mailjettest.Campaign{{ID: 7301, SendStartAt: noon}, {ID: 7302, SendStartAt: noon}, {ID: 7303, Subject: "Autumn\x1b[2Jmn", SendStartAt: noon}},
 		Lifetime: map[int64]mailjettest.Counters{
 			7301: {"Total": 3, "MessageSentCount": 3}, 7303: {"Total": 2, "MessageSentCount": 2},
 			7302: {"Total": 5, "MessageSentCount": 5, "MessageOpenedCount": 3, "EventOpenedCount": 6},
@@ -98,7 +98,7 @@ func TestRun(t *testing.T) {
 	for _, want := range []string{
 		"│ 7302 │ name of 7302 │ opened │ 2 │ 3 │ -1 │ missing │",
 		"│ opens │ 2 │ 6 │ -4 │ missing │",
-		"│ 7303 │ Autumn │ messages │ 0 │ 2 │ -2 │ missing │",
+		"│ 7303 │ Autumn [2Jmn │ messages │ 0 │ 2 │ -2 │ missing │",
 		"│ 7304 │ name of 7304 │ messages │ 1 │ 0 │ +1 │ more │",
 		"events of the API key differ (ours of Mailjet's, UTC): 2026-11-24 12:00 webhooks are missing: delivered 8 of 10 2026-11-24 14:00 webhooks are missing: opens 0 of 4",
 		"events of campaign 7302 differ: 2026-11-24 14:00 webhooks are missing: opens 0 of 4",
