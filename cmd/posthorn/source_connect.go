@@ -10,6 +10,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/posthorn/posthorn/ingest/provider/console"
 	"github.com/posthorn/posthorn/internal/config"
@@ -47,12 +48,17 @@ by hand.`,
 	config.AddFlags(cmd.Flags(), "data")
 	f := cmd.Flags()
 	f.StringVar(&o.publicURL, "public-url", "", "where Mailjet reaches the gateway, such as https://hooks.example.com (default: the url of the source)")
-	f.StringVar(&o.publicKey, "api-key", "env:MJ_APIKEY_PUBLIC", "public API key: env:NAME or file:PATH")
-	f.StringVar(&o.privateK, "api-secret", "env:MJ_APIKEY_PRIVATE", "private API key: env:NAME or file:PATH")
-	f.StringVar(&o.apiURL, "api-url", mailjetapi.BaseURL, "Mailjet's API")
+	o.keyFlags(f)
 	f.BoolVar(&o.yes, "yes", false, "do it")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only show what would be done")
 	return cmd
+}
+
+// keyFlags are the flags that say how Mailjet's API is asked.
+func (o *connectOptions) keyFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.publicKey, "api-key", "env:MJ_APIKEY_PUBLIC", "public API key: env:NAME or file:PATH")
+	f.StringVar(&o.privateK, "api-secret", "env:MJ_APIKEY_PRIVATE", "private API key: env:NAME or file:PATH")
+	f.StringVar(&o.apiURL, "api-url", mailjetapi.BaseURL, "Mailjet's API")
 }
 
 func (a *app) connect(ctx context.Context, s config.Source, o connectOptions) error {

@@ -63,35 +63,24 @@ type (
 	}
 )
 
-type callbackPage struct {
-	Count, Total int
-	Data         []Callback
-}
+type callbackPage = listed[Callback]
 
 // pageSize is the most that the API gives at a time; it gives 10 unasked, and an
 // account has up to 14.
 const pageSize = 1000
 
 // Callbacks lists the callbacks of the account.
-func (c *Client) Callbacks(ctx context.Context) (all []Callback, err error) {
-	for {
-		page, err := retry(ctx, c, func(int) (p callbackPage, err error) { return c.page(ctx, len(all)) })
-		if err != nil {
-			return nil, fmt.Errorf("listing callbacks: %w", err)
-		}
-		all = append(all, page.Data...)
-		if len(page.Data) < pageSize {
-			return all, nil
-		}
+func (c *Client) Callbacks(ctx context.Context) ([]Callback, error) {
+	all, err := list[Callback](ctx, c, callbacksPath, url.Values{})
+	if err != nil {
+		return nil, fmt.Errorf("listing callbacks: %w", err)
 	}
+	return all, nil
 }
 
-func (c *Client) page(ctx context.Context, offset int) (p callbackPage, err error) {
-	path := fmt.Sprintf("%s?Limit=%d", callbacksPath, pageSize)
-	if offset > 0 {
-		path += fmt.Sprintf("&Offset=%d", offset)
-	}
-	return p, c.do(ctx, http.MethodGet, path, nil, &p)
+// page is the first page, which holds all callbacks, asked for once.
+func (c *Client) page(ctx context.Context) (p callbackPage, err error) {
+	return p, c.do(ctx, http.MethodGet, fmt.Sprintf("%s?Limit=%d", callbacksPath, pageSize), nil, &p)
 }
 
 // Action is what is to be done about a callback.
@@ -169,7 +158,7 @@ func (c *Client) Apply(ctx context.Context, s Step) error {
 	}
 	_, err := retry(ctx, c, func(try int) (callbackPage, error) {
 		if try > 0 {
-			existing, err := c.page(ctx, 0)
+			existing, err := c.page(ctx)
 			if err != nil {
 				return callbackPage{}, err
 			}

@@ -1,6 +1,6 @@
 // Package mailjetapi sets event callbacks, the URLs that Mailjet posts events to,
-// through its REST API, and knows the requests by which mails are sent and contacts
-// of lists managed.
+// through its REST API, reads what Mailjet counts, and knows the requests by which
+// mails are sent and contacts of lists managed.
 //
 // https://dev.mailjet.com/email/reference/webhook/
 package mailjetapi
@@ -169,9 +169,12 @@ func (c *Client) do(ctx context.Context, method, path string, body, answer any) 
 		return fmt.Errorf("asking Mailjet's API: %w", err)
 	}
 	defer resp.Body.Close()
-	text, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	text, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return &url.Error{Op: method, URL: req.URL.Redacted(), Err: fmt.Errorf("reading the answer: %w", err)}
+	}
+	if len(text) > maxAnswer {
+		return fmt.Errorf("reading the answer of Mailjet's API: it is longer than %d bytes", maxAnswer)
 	}
 	if resp.StatusCode == http.StatusNotModified {
 		return nil // a change that changes nothing

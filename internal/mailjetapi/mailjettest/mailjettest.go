@@ -1,6 +1,6 @@
 // Package mailjettest stands in for the part of Mailjet's API that sets event
-// callbacks, sends mails by templates and manages contacts of lists. It takes the
-// documented requests and nothing else.
+// callbacks, sends mails by templates, manages contacts of lists and counts. It
+// takes the documented requests and nothing else.
 package mailjettest
 
 import (
@@ -40,6 +40,9 @@ type Server struct {
 	callbacks []Callback
 	requests  []string
 	sending   sending
+	// statistics are what the account counts, retryAfter the header of refusals.
+	statistics Statistics
+	retryAfter string
 	// fail, where set, is asked before a request is carried out, and after it with
 	// its own status: by another one it answers that instead.
 	fail func(n int, r *http.Request, after int) (status int)
@@ -61,6 +64,13 @@ func (s *Server) Fail(f func(n int, r *http.Request, after int) (status int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail = f
+}
+
+// RetryAfter has refusals by Fail say when to come again.
+func (s *Server) RetryAfter(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retryAfter = text
 }
 
 // Callbacks are those that there are now.
@@ -88,6 +98,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests = append(s.requests, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+string(body)))
 	if s.fail != nil {
 		if status := s.fail(n, r, 0); status != 0 {
+			if s.retryAfter != "" {
+				w.Header().Set("Retry-After", s.retryAfter)
+			}
 			refuse(w, status, "try again later")
 			return
 		}
@@ -135,6 +148,10 @@ func (s *Server) serve(r *http.Request, body []byte) (int, any) {
 	switch {
 	case r.Method == http.MethodGet && r.URL.Path == path:
 		return s.list(r)
+	case r.Method == http.MethodGet && r.URL.Path == countersPath:
+		return s.counters(r)
+	case r.Method == http.MethodGet && r.URL.Path == campaignsPath:
+		return s.campaigns(r)
 	case r.Method == http.MethodPost && r.URL.Path == path:
 		return s.create(r, body)
 	case r.Method == http.MethodPut && hasID:
