@@ -120,8 +120,8 @@ func (s *topicSource) write(ctx context.Context, out *chunkFile, p int32, from, 
 		return nil
 	}
 	_, err = kafka.ReadSpan(ctx, s.cfg.Kafka, s.topic, kafka.Offsets{p: from}, kafka.Offsets{p: to}, func(rec *kgo.Record) error {
-		// Others read along in a fetch of a partition; markers are no records.
-		if rec.Offset < from || rec.Offset >= to || len(rec.Value) == 0 || stream.IsMarker(rec) {
+		// What is not there any more, and what stages say to each other.
+		if len(rec.Value) == 0 || stream.IsMarker(rec) {
 			return nil
 		}
 		native, err := s.native(rec)

@@ -31,10 +31,11 @@ type chunkFile struct {
 
 func (c *chunkFile) Write(b []byte) (int, error) {
 	n, err := c.File.Write(b)
-	if err != nil && c.failed == nil {
+	if err != nil {
 		c.failed = cannotWrite(err)
+		return n, c.failed
 	}
-	return n, err
+	return n, nil
 }
 
 // cannotWrite says what to do about a file that can't be written.
@@ -123,7 +124,7 @@ func (o *output) chunk() (*chunkFile, error) {
 	if err == nil && info.Size() < o.st.Bytes {
 		err = fmt.Errorf("%s has %d bytes and not the %d written: somebody has cut it; --resume=false begins again", o.f.Name(), info.Size(), o.st.Bytes)
 	}
-	if err == nil {
+	if err == nil && info.Size() > o.st.Bytes {
 		err = o.f.Truncate(o.st.Bytes)
 	}
 	if err == nil {
