@@ -97,6 +97,9 @@ func (a *app) export(cmd *cobra.Command, c export.Config, o exportOptions) error
 	if !o.quiet {
 		c.Progress = a.exportProgress(c.Table)
 	}
+	c.Waiting = func(err error, wait time.Duration) {
+		fmt.Fprintf(a.errOut, "\r\033[K%v\nTrying again in %s\n", err, wait.Round(100*time.Millisecond))
+	}
 	start := time.Now()
 	r, err := export.Run(ctx, c)
 	a.exported(c, r, time.Since(start), err)

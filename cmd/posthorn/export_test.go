@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posthorn/posthorn/internal/embedded/clickhouse/clickhousetest"
 	"github.com/posthorn/posthorn/internal/export"
 )
 
@@ -39,5 +40,23 @@ func TestExportOptions(t *testing.T) {
 	later, err := o.export("events", now.Add(time.Minute))
 	if err != nil || later.Asked != c.Asked {
 		t.Errorf("%q and %q, %v", later.Asked, c.Asked, err)
+	}
+}
+
+func TestExportFromADatabase(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dsn := clickhousetest.Database(t)
+	if code, _, errOut := posthorn(t, "migrate", "--clickhouse", dsn); code != 0 {
+		t.Fatal(errOut)
+	}
+	for _, table := range export.Tables() {
+		code, out, errOut := posthorn(t, "export", table, "--clickhouse", dsn, "--since", "7d", "--quiet")
+		if code != 0 || !strings.HasPrefix(out, "tenant,") || strings.Count(out, "\n") != 1 || !strings.Contains(errOut, "0 rows exported") {
+			t.Errorf("%s: code %d, %q, %q", table, code, out, errOut)
+		}
+	}
+	code, _, errOut := posthorn(t, "export", "events", "--clickhouse", dsn, "--columns", "typ", "--out", "x")
+	if code != 1 || !strings.Contains(errOut, `events has no column "typ"`) {
+		t.Errorf("code %d, %q", code, errOut)
 	}
 }

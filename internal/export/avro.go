@@ -10,6 +10,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/linkedin/goavro/v2"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/internal/kafka"
@@ -48,6 +49,9 @@ func (s *topicSource) open(ctx context.Context) (total int64, err error) {
 	}
 	defer closeAdmin()
 	start, end, err := kafka.Bounds(ctx, adm, s.topic)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return 0, backoff.Permanent(fmt.Errorf("%w: run posthorn topics create", err))
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -83,7 +87,7 @@ func (s *topicSource) begin(out *chunkFile, fresh bool) error {
 	var err error
 	s.ocf, err = goavro.NewOCFWriter(goavro.OCFConfig{W: out.File, Codec: s.codec, CompressionName: goavro.CompressionDeflateLabel})
 	if err != nil {
-		return fmt.Errorf("beginning the file: %w", err)
+		return cannotWrite(err)
 	}
 	return nil
 }

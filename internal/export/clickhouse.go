@@ -28,6 +28,10 @@ type database struct {
 // The ports of ClickHouse's HTTP interface, for DSNs that name the native one.
 const httpPort, httpsPort = "8123", "8443"
 
+// queryTimeout bounds one query with its answer. A chunk takes seconds; what takes so
+// long stands still.
+const queryTimeout = 5 * time.Minute
+
 func openDatabase(dsn string) (*database, error) {
 	opt, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
@@ -51,8 +55,7 @@ func openDatabase(dsn string) (*database, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = opt.TLS
-	transport.ResponseHeaderTimeout = 5 * time.Minute
-	d.client = &http.Client{Transport: transport}
+	d.client = &http.Client{Transport: transport, Timeout: queryTimeout}
 	return d, nil
 }
 

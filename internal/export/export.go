@@ -56,6 +56,8 @@ type Config struct {
 	// Progress, where set, is called after each chunk. Rows or, for Avro, records
 	// passed, of a total that may change.
 	Progress func(done, total int64)
+	// Waiting, where set, is called when something failed that is tried again.
+	Waiting func(err error, wait time.Duration)
 
 	// DSN is that of ClickHouse.
 	DSN string
@@ -152,6 +154,9 @@ func (c *Config) complete() {
 	if c.Progress == nil {
 		c.Progress = func(int64, int64) {}
 	}
+	if c.Waiting == nil {
+		c.Waiting = func(error, time.Duration) {}
+	}
 }
 
 type exporting struct {
@@ -246,7 +251,7 @@ func retry[T any](ctx context.Context, cfg *Config, f func() (T, error)) (T, err
 			err = backoff.Permanent(ctx.Err())
 		}
 		return v, err
-	}, backoff.WithBackOff(delays), backoff.WithMaxElapsedTime(cfg.GiveUp))
+	}, backoff.WithBackOff(delays), backoff.WithMaxElapsedTime(cfg.GiveUp), backoff.WithNotify(cfg.Waiting))
 }
 
 func (e *exporting) failed(err error) error {

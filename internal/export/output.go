@@ -141,7 +141,8 @@ func (o *output) open() (*os.File, error) {
 		// Only whole chunks go out: one that failed in its middle is written again.
 		return os.CreateTemp("", "posthorn-export-")
 	}
-	return os.OpenFile(o.part(), os.O_CREATE|os.O_RDWR, 0o644)
+	// Suppressions and links hold what is nobody else's business.
+	return os.OpenFile(o.part(), os.O_CREATE|os.O_RDWR, 0o600)
 }
 
 // commit makes the chunk count.
