@@ -257,3 +257,22 @@ func TestOtherOptionsDoNotGoOn(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+func TestTwoExportsDoNotShareAFile(t *testing.T) {
+	dsn, _ := filled(t, 100)
+	cfg := Config{Table: "events", Format: CSV, DSN: dsn, Out: filepath.Join(t.TempDir(), "x"), ChunkRows: 9}
+	second := cfg
+	tried := false
+	cfg.Progress = func(int64, int64) {
+		if tried {
+			return
+		}
+		tried = true
+		if _, err := Run(t.Context(), second); err == nil || !strings.Contains(err.Error(), "another export writes") {
+			t.Errorf("the second: %v", err)
+		}
+	}
+	if r, _ := exported(t, cfg); r.Rows != 100 {
+		t.Errorf("%d rows", r.Rows)
+	}
+}

@@ -142,7 +142,14 @@ func (o *output) open() (*os.File, error) {
 		return os.CreateTemp("", "posthorn-export-")
 	}
 	// Suppressions and links hold what is nobody else's business.
-	return os.OpenFile(o.part(), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(o.part(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("another export writes %s: wait for it, or name another file", f.Name()), f.Close())
+	}
+	return f, nil // a file system without locks is none the worse
 }
 
 // commit makes the chunk count.
