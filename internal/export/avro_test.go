@@ -69,7 +69,7 @@ func readOCF(t *testing.T, text []byte) (ids []string) {
 			t.Fatal(err)
 		}
 		m := v.(map[string]any)
-		id := m["message_id"].(map[string]any)["string"].(string)
+		id := m["message_id"].(string)
 		var n int
 		if _, err := fmt.Sscan(id, &n); err != nil {
 			t.Fatal(err)

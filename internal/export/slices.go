@@ -25,11 +25,13 @@ func (r *rowSource) timeSlice(ctx context.Context, out *chunkFile, at cursor) (s
 	}
 	s := step{next: cursor{At: at.At + width, Width: width}, passed: rows, rows: rows}
 	s.done = s.next.At >= end
-	if rows < r.cfg.ChunkRows/4 {
+	// The next slice is as this one, or wider: through pauses quickly.
+	switch {
+	case rows == 0:
 		s.next.Width = min(4*width, maxWidth.Microseconds())
-	}
-	if rows == 0 {
 		return s, nil
+	case rows < r.cfg.ChunkRows/2:
+		s.next.Width = min(2*width, maxWidth.Microseconds())
 	}
 	written, err := r.write(ctx, out, r.span(at.At, s.next.At), r.order())
 	if r.cfg.Format != Parquet {
