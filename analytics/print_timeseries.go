@@ -89,7 +89,7 @@ const sparkWidth = 72
 // sparkline draws counts as one line of bars, high where most is; a dot is 0 or
 // less. Where there are more than fit, neighbours are added up.
 func sparkline(counts []int64) string {
-	group := (len(counts) + sparkWidth - 1) / sparkWidth
+	group := max(1, (len(counts)+sparkWidth-1)/sparkWidth)
 	var sums []int64
 	most := int64(0)
 	for i, n := range counts {

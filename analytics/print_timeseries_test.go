@@ -41,7 +41,7 @@ func TestPrintTimeSeries(t *testing.T) {
 	if err := PrintTimeSeries(&out, s); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Campaign spring by day, each count at the send of its message (America/New_York)", "1,500", "█·▂", "█·▁", "Opens by people", "2026-11-01 Sun", "25h", "24h"} {
+	for _, want := range []string{"Campaign spring by day, each count at the send of its message (America/New_York)", "1,500", "█·▂", "Opens by people", "2026-11-01 Sun", "25h", "24h"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, &out)
 		}
