@@ -44,16 +44,18 @@ type API struct {
 
 // NewAPI makes the handler of:
 //
-//	GET /v1/campaigns          ?limit= &after=
-//	GET /v1/campaigns/{id}     ?basis= &step= &tz= &from= &to=
-//	GET /v1/triggers           ?rule= &campaign= &recipient= &status= &since= &until= &limit= &after=
-//	GET /v1/triggers/tail      ?rule= &campaign= &recipient= &status=, as server-sent events
-//	GET /v1/deliveries         ?rule= &endpoint= &campaign= &recipient= &trigger= &status= &since= &until= &limit= &after=
-//	GET /v1/deliveries/{id}    all attempts for a trigger, with requests and answers
+//	GET /v1/campaigns             ?limit= &after=
+//	GET /v1/campaigns/{id}        ?basis= &step= &tz= &from= &to=
+//	GET /v1/campaigns/{id}/series ?resolution= &basis= &tz= &since= &until= &format=
+//	GET /v1/series                ?campaigns= and as above: several campaigns, or all of the tenant
+//	GET /v1/triggers              ?rule= &campaign= &recipient= &status= &since= &until= &limit= &after=
+//	GET /v1/triggers/tail         ?rule= &campaign= &recipient= &status=, as server-sent events
+//	GET /v1/deliveries            ?rule= &endpoint= &campaign= &recipient= &trigger= &status= &since= &until= &limit= &after=
+//	GET /v1/deliveries/{id}       all attempts for a trigger, with requests and answers
 //	GET /v1/rules
-//	GET /v1/suppressions       ?reason= &scope= &active= &since= &updated_after= &format= &limit= &after=
-//	GET /v1/suppressions/check ?address= &list=; also as POST
-//	GET /                      the dashboard
+//	GET /v1/suppressions          ?reason= &scope= &active= &since= &updated_after= &format= &limit= &after=
+//	GET /v1/suppressions/check    ?address= &list=; also as POST
+//	GET /                         the dashboard
 func NewAPI(cfg APIConfig) *API {
 	if cfg.Tenant == "" {
 		cfg.Tenant = "default"
@@ -73,6 +75,8 @@ func NewAPI(cfg APIConfig) *API {
 	}
 	a.mux.HandleFunc("GET /v1/campaigns", serveJSON(a, a.campaigns))
 	a.mux.HandleFunc("GET /v1/campaigns/{id...}", serveJSON(a, a.campaign))
+	a.mux.HandleFunc("GET /v1/campaigns/{id}/series", a.seriesAs)
+	a.mux.HandleFunc("GET /v1/series", a.seriesAs)
 	a.mux.HandleFunc("GET /v1/triggers", serveJSON(a, a.triggers))
 	a.mux.HandleFunc("GET /v1/triggers/tail", a.tail)
 	a.mux.HandleFunc("GET /v1/deliveries", serveJSON(a, a.deliveries))

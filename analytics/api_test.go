@@ -19,13 +19,19 @@ import (
 // fill inserts records straight into their table.
 func fill(t testing.TB, conn driver.Conn, topic string, recs ...schemas.Record) {
 	t.Helper()
+	fillFrom(t, conn, topic, 0, recs...)
+}
+
+// fillFrom inserts records as those from an offset on.
+func fillFrom(t testing.TB, conn driver.Conn, topic string, offset int, recs ...schemas.Record) {
+	t.Helper()
 	for _, to := range tables(schemas.FirstGeneration) {
 		if to.topic != topic {
 			continue
 		}
 		rows := to.rows(to.name)
 		for i, rec := range recs {
-			if err := rows.add(serde, &kgo.Record{Topic: topic, Offset: int64(i), Value: serde.Append(nil, topic, rec)}); err != nil {
+			if err := rows.add(serde, &kgo.Record{Topic: topic, Offset: int64(offset + i), Value: serde.Append(nil, topic, rec)}); err != nil {
 				t.Fatal(err)
 			}
 		}

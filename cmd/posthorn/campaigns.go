@@ -42,10 +42,15 @@ func (a *app) printCampaigns(ctx context.Context, cfg *config.Config, limit int)
 
 func (a *app) campaignCommand() *cobra.Command {
 	query := map[string]*string{}
+	var by string
 	cmd := &cobra.Command{
 		Use: "campaign ID", Short: "Print one campaign: totals, rates, course over time", Args: cobra.ExactArgs(1),
+		Long: `Asks the HTTP API for one campaign. With --by it prints the course over time
+instead, with a row for each day, hour or five minutes by the clock of --tz, those
+without any event too.`,
 		Example: `  posthorn campaign 7340112
-  posthorn campaign 7340112 --basis send_time --step 1d --tz Europe/Berlin`,
+  posthorn campaign 7340112 --by day --tz Europe/Paris
+  posthorn campaign 7340112 --by hour --basis send --from 2026-10-25 --to 2026-10-27 --tz America/New_York`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.load(cmd)
 			if err != nil {
@@ -57,22 +62,57 @@ func (a *app) campaignCommand() *cobra.Command {
 					values.Set(name, *value)
 				}
 			}
+			path := "/v1/campaigns/" + url.PathEscape(args[0])
+			if by != "" {
+				return a.printSeries(cmd.Context(), cfg, path+"/series", by, values)
+			}
+			renamed(values, "basis", "basis", map[string]string{"event": "event_time", "send": "send_time"})
 			var detail analytics.CampaignDetail
-			if err := ask(cmd.Context(), cfg, "/v1/campaigns/"+url.PathEscape(args[0]), values, &detail); err != nil {
+			if err := ask(cmd.Context(), cfg, path, values, &detail); err != nil {
 				return err
 			}
 			return analytics.PrintCampaign(a.out, detail)
 		},
 	}
 	config.AddFlags(cmd.Flags(), "api", "data")
+	cmd.Flags().StringVar(&by, "by", "", "print the course over time by day, hour, 5m or lifetime")
 	for name, usage := range map[string]string{
-		"basis": "event_time (each count at its event) or send_time (all at the send)",
-		"step":  "5m, 15m, 1h or 1d", "tz": "time zone of hours and days, such as Europe/Berlin",
-		"from": "start, RFC 3339", "to": "end, RFC 3339",
+		"basis": "event (each count at its event) or send (all at the send)",
+		"step":  "5m, 15m, 1h or 1d: of the bars without --by", "tz": "time zone of hours and days, such as Europe/Berlin",
+		"from": "start, RFC 3339 or a day", "to": "end, RFC 3339 or a day",
 	} {
 		query[name] = cmd.Flags().String(name, "", usage)
 	}
+	cmd.MarkFlagsMutuallyExclusive("by", "step")
 	return cmd
+}
+
+// printSeries asks for a series with the flags of the command, which has other
+// names for some.
+func (a *app) printSeries(ctx context.Context, cfg *config.Config, path, by string, values url.Values) error {
+	values.Set("resolution", by)
+	renamed(values, "from", "since", nil)
+	renamed(values, "to", "until", nil)
+	renamed(values, "basis", "basis", map[string]string{"event_time": "event", "send_time": "send"})
+	var series analytics.TimeSeries
+	if err := ask(ctx, cfg, path, values, &series); err != nil {
+		return err
+	}
+	return analytics.PrintTimeSeries(a.out, series)
+}
+
+// renamed gives a parameter, where it is given, another name and its value the
+// word for it.
+func renamed(values url.Values, from, to string, words map[string]string) {
+	value := values.Get(from)
+	if value == "" {
+		return
+	}
+	if word, ok := words[value]; ok {
+		value = word
+	}
+	values.Del(from)
+	values.Set(to, value)
 }
 
 // ask asks the HTTP API.
