@@ -164,7 +164,7 @@ func compareSeries(t *testing.T, rng *rand.Rand, api *API, tr truth, name, basis
 		{"/v1/campaigns/c%2Fd/series?", map[string]bool{"c/d": true}},
 	}
 	for _, resolution := range []string{ResolutionDay, ResolutionHour, Resolution5m} {
-		if resolution == Resolution5m && rng.IntN(4) > 0 {
+		if resolution == Resolution5m && rng.IntN(16) > 0 {
 			continue // They are large, and alike in all zones.
 		}
 		asked := subjects[rng.IntN(len(subjects))]
@@ -178,7 +178,9 @@ func compareSeries(t *testing.T, rng *rand.Rand, api *API, tr truth, name, basis
 		if want := tr.sum(code, asked.campaigns); s.Total.Counters != want {
 			t.Errorf("%s: total %+v, want %+v", path, s.Total.Counters, want)
 		}
-		csvEqualsJSON(t, api, path, s)
+		if rng.IntN(8) == 0 {
+			csvEqualsJSON(t, api, path, s)
+		}
 	}
 }
 
