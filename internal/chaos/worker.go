@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 	"golang.org/x/sync/errgroup"
 
+	hold "github.com/posthorn/posthorn/internal/gateways"
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/processor/campaign"
 	"github.com/posthorn/posthorn/processor/engagement"
@@ -93,8 +94,10 @@ func runWorker() error {
 	// Without the monotonic reading, as after a jump.
 	clock := func() time.Time { return time.Now().Add(time.Duration(off.Load())).Round(0) }
 	group, ctx := errgroup.WithContext(ctx)
+	spools := hold.NewFollower(cluster, log)
+	group.Go(func() error { return spools.Run(ctx) })
 	stages := []stream.Stage{
-		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(secret)), Webhooks: reader}),
+		normalize.Stage(normalize.Config{Serde: serde, Secret: normalize.OneSecret([]byte(secret)), Webhooks: reader, Hold: spools.Clear}),
 		engagement.Stage(engagement.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
 		campaign.Stage(campaign.Config{Serde: serde, Rules: trigger.NewLive(rules)}),
 	}
