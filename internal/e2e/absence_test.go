@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -48,6 +49,22 @@ func (a *absence) post(kind string, n int) {
 func (a *absence) send(n int) (due time.Time) {
 	a.post("sent", n)
 	return time.Now().Truncate(time.Second).Add(unopenedFor)
+}
+
+// derived waits until the events of messages, which engagement writes with the
+// timers that they set, have come all the way to ClickHouse.
+func (a *absence) derived(messages ...int) {
+	a.t.Helper()
+	for _, n := range messages {
+		eventually(a.t, 30*time.Second, "the delivery of message "+messageID(n), func() error {
+			var rows uint64
+			err := a.conn.QueryRow(a.t.Context(), "SELECT count() FROM events WHERE message_id = ?", messageID(n)).Scan(&rows)
+			if err == nil && rows == 0 {
+				err = errors.New("not there yet")
+			}
+			return err
+		})
+	}
 }
 
 func (a *absence) calledAt(n int) time.Time {
@@ -117,7 +134,7 @@ func TestAbsence(t *testing.T) {
 		due := map[int]time.Time{}
 		for n := range 5 {
 			due[n] = a.send(n)
-			<-time.After(700 * time.Millisecond)
+			<-time.After(700 * time.Millisecond) // the load's clock: at all phases of a second
 		}
 		var took []time.Duration
 		for n, due := range due {
@@ -133,7 +150,7 @@ func TestAbsence(t *testing.T) {
 	t.Run("stage stopped", func(t *testing.T) {
 		due := a.send(11)
 		a.send(12)
-		<-time.After(2 * time.Second) // until the stages have both
+		a.derived(11, 12)
 		if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +166,7 @@ func TestAbsence(t *testing.T) {
 	t.Run("webhooks in the spool", func(t *testing.T) {
 		due := a.send(21)
 		a.send(22)
-		<-time.After(2 * time.Second)
+		a.derived(21, 22)
 		gate.shut(t)
 		a.post("open", 21)
 		a.notBefore(due.Add(5*time.Second), 21, 22)

@@ -45,8 +45,8 @@ func TestImport(t *testing.T) {
 		t.Fatalf("importing again: %v\n%s", err, out)
 	}
 	now := time.Now().UTC().Format(time.RFC3339)
-	postNative(t, a.gateway, `[{"type":"delivered","recipient":"new@example.com","message_id":"new","occurred_at":"`+now+`"},
-		{"type":"opened","recipient":"new@example.com","message_id":"new","occurred_at":"`+now+`"}]`)
+	postNative(t, a.gateway, "own-sender", `{"type":"delivered","recipient":"new@example.com","message_id":"new","occurred_at":"`+now+`"}
+{"type":"opened","recipient":"new@example.com","message_id":"new","occurred_at":"`+now+`"}`)
 
 	eventually(t, 3*time.Minute, "waiting for the callback of the new open", func() error {
 		if n := a.shop.Stats().Unique; n != 1 {
@@ -104,14 +104,16 @@ func writeOpens(t *testing.T, path string, messages int, at time.Time) {
 	}
 }
 
-func postNative(t *testing.T, gateway, body string) {
+// postNative posts events, an object a line, with the key of a source of the
+// provider native.
+func postNative(t *testing.T, gateway, key, body string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, "http://"+gateway+"/v1/events", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer own-sender")
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Content-Type", "application/x-ndjson")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

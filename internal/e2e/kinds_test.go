@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -201,20 +200,7 @@ func postKinds(t *testing.T, gateway string, round int, r *rand.Rand) {
 	r.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
 	for len(lines) > 0 {
 		n := min(len(lines), 20)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+gateway+"/v1/events", strings.NewReader(strings.Join(lines[:n], "\n")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer kinds-key")
-		req.Header.Set("Content-Type", "application/x-ndjson")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Fatalf("posting events: %s", resp.Status)
-		}
+		postNative(t, gateway, "kinds-key", strings.Join(lines[:n], "\n"))
 		lines = lines[n:]
 	}
 }

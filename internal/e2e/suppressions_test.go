@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,20 +30,7 @@ func TestSuppressions(t *testing.T) {
 		`{"type":"bounced","bounce_class":"soft","recipient":"bob@example.org","message_id":"3","occurred_at":"` + ago(2*time.Hour) + `"}`,
 		`{"type":"unsubscribed","list_id":"7","recipient":"cem@example.org","message_id":"4","occurred_at":"` + ago(2*time.Hour) + `"}`,
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+gateway+"/v1/events", strings.NewReader(strings.Join(events, "\n")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer suppress-key")
-	req.Header.Set("Content-Type", "application/x-ndjson")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("posting events: %s", resp.Status)
-	}
+	postNative(t, gateway, "suppress-key", strings.Join(events, "\n"))
 
 	csv := func(args ...string) string {
 		t.Helper()

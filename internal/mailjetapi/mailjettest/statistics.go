@@ -64,7 +64,7 @@ func (s *Server) counters(r *http.Request) (int, any) {
 	case source == "Campaign" && !s.has(id):
 		return http.StatusNotFound, "Object not found"
 	case source != "Campaign" && source != "APIKey":
-		return http.StatusBadRequest, "CounterSource is not implemented here"
+		return http.StatusBadRequest, "CounterSource must be APIKey or Campaign"
 	}
 	switch timing := q.Get("CounterTiming") + " " + q.Get("CounterResolution"); timing {
 	case "Message Lifetime":
