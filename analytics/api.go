@@ -73,18 +73,9 @@ func NewAPI(cfg APIConfig) *API {
 		cfg: cfg, mux: http.NewServeMux(),
 		exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
 	}
-	a.mux.HandleFunc("GET /v1/campaigns", serveJSON(a, a.campaigns))
-	a.mux.HandleFunc("GET /v1/campaigns/{id...}", serveJSON(a, a.campaign))
-	a.mux.HandleFunc("GET /v1/campaigns/{id}/series", a.seriesAs)
-	a.mux.HandleFunc("GET /v1/series", a.seriesAs)
-	a.mux.HandleFunc("GET /v1/triggers", serveJSON(a, a.triggers))
-	a.mux.HandleFunc("GET /v1/triggers/tail", a.tail)
-	a.mux.HandleFunc("GET /v1/deliveries", serveJSON(a, a.deliveries))
-	a.mux.HandleFunc("GET /v1/deliveries/{id}", serveJSON(a, a.delivery))
-	a.mux.HandleFunc("GET /v1/rules", serveJSON(a, a.rules))
-	a.mux.HandleFunc("GET /v1/suppressions", a.suppressionsAs)
-	a.mux.HandleFunc("GET /v1/suppressions/check", serveJSON(a, a.checkSuppression))
-	a.mux.HandleFunc("POST /v1/suppressions/check", serveJSON(a, a.checkSuppressions))
+	for _, r := range a.routes() {
+		a.mux.HandleFunc(r.pattern, r.handler)
+	}
 	a.mux.HandleFunc("GET /{$}", serveDashboard)
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

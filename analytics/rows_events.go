@@ -1,6 +1,9 @@
 package analytics
 
-import "github.com/posthorn/posthorn/schemas"
+import (
+	"github.com/posthorn/posthorn/internal/links"
+	"github.com/posthorn/posthorn/schemas"
+)
 
 // eventRows makes the table events of posthorn.events. Addresses, ip addresses
 // and the servers' replies, which repeat addresses, stay in Kafka.
@@ -31,7 +34,7 @@ func eventRows(table string) rows {
 		text("custom_id", func(e *schemas.Event) string { return e.CustomID }),
 		texts("tags", func(e *schemas.Event) []string { return e.Tags }),
 		dictionary("metadata", func(e *schemas.Event) map[string]string { return e.Metadata }),
-		text("url", func(e *schemas.Event) string { return redactURL(e.URL) }),
+		text("url", func(e *schemas.Event) string { return links.Redact(e.URL) }),
 		short("link_index", func(e *schemas.Event) int32 { return e.LinkIndex }),
 		code("user_agent", func(e *schemas.Event) string { return e.UserAgent }),
 		code("country", func(e *schemas.Event) string { return e.Country }),

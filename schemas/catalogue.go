@@ -108,6 +108,8 @@ func publicTopics() []Topic {
 			Doc: "one record per message, revised as facts arrive"},
 		{Name: TopicCampaignDeltas, Key: "tenant/campaign", Value: "CampaignDelta", Retention: 7 * day, Internal: true,
 			Doc: "signed changes to campaigns; carries frontier markers"},
+		{Name: TopicBreakdownDeltas, Key: "tenant/campaign", Value: "BreakdownDelta", Retention: 30 * day, Internal: true,
+			Doc: "signed changes to breakdowns by link, domain, country, client and more, and to recipients; ClickHouse sums them up"},
 		{Name: TopicStatistics, Key: "tenant/campaign/basis/window", Value: "CampaignStatistics", Compacted: true,
 			Doc: "windows and lifetime totals of campaigns; a later snapshot replaces an earlier one"},
 		{Name: TopicTriggers, Key: "recipient_id; tenant/campaign of rules of campaigns", Value: "Trigger", Retention: 30 * day,

@@ -96,8 +96,8 @@ func TestCatalogueValues(t *testing.T) {
 			n++
 		}
 	}
-	if n != 10 {
-		t.Errorf("%d topics hold records, want 10", n)
+	if n != 11 {
+		t.Errorf("%d topics hold records, want 11", n)
 	}
 }
 

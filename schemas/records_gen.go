@@ -8,6 +8,81 @@ import (
 	"github.com/posthorn/posthorn/schemas/avro"
 )
 
+// Dimension: By what is broken down. Above campaigns (the campaign empty): tenant (no value), account, source and list, by the windows of five minutes of all bases; domain too. Of a campaign: domain of the recipient; reason (value: domain, detail: outcome/bounce class/reject reason); link (value: the link without what is personal, detail: its position or nothing); country, client, os and device of opens and clicks; machine (value: human, proxy, machine or unknown); open_delay and click_delay (value: the delay's bucket); age (value: hours since the send, as bucket; sent: the cohort itself); path (value: what became of a message, joined by +).
+type Dimension int32
+
+// The symbols of Dimension.
+const (
+	DimensionUnknown Dimension = iota
+	DimensionTenant
+	DimensionAccount
+	DimensionSource
+	DimensionList
+	DimensionDomain
+	DimensionReason
+	DimensionLink
+	DimensionCountry
+	DimensionClient
+	DimensionOS
+	DimensionDevice
+	DimensionMachine
+	DimensionOpenDelay
+	DimensionClickDelay
+	DimensionAge
+	DimensionPath
+)
+
+var dimensionSymbols = [...]string{
+	"unknown",
+	"tenant",
+	"account",
+	"source",
+	"list",
+	"domain",
+	"reason",
+	"link",
+	"country",
+	"client",
+	"os",
+	"device",
+	"machine",
+	"open_delay",
+	"click_delay",
+	"age",
+	"path",
+}
+
+// String returns the symbol.
+func (v Dimension) String() string {
+	if uint32(v) < uint32(len(dimensionSymbols)) {
+		return dimensionSymbols[v]
+	}
+	return fmt.Sprintf("Dimension(%d)", int32(v))
+}
+
+// ParseDimension returns the value of a symbol, and whether there is one.
+func ParseDimension(symbol string) (Dimension, bool) {
+	for i, s := range dimensionSymbols {
+		if s == symbol {
+			return Dimension(i), true
+		}
+	}
+	return 0, false
+}
+
+// MarshalText returns the symbol.
+func (v Dimension) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText parses a symbol.
+func (v *Dimension) UnmarshalText(text []byte) error {
+	p, ok := ParseDimension(string(text))
+	if !ok {
+		return fmt.Errorf("%q is no Dimension", text)
+	}
+	*v = p
+	return nil
+}
+
 // Basis: How counts are put into windows: by the time of the event, or all at the send of the message. What comes after its window was closed is late.
 type Basis int32
 
@@ -189,6 +264,210 @@ func (x *Counters) ReadAvro(r *avro.Reader) {
 	x.OpenDelays = r.Long()
 	x.ClickDelayMS = r.Long()
 	x.ClickDelays = r.Long()
+}
+
+// BreakdownCell: Change of one cell.
+type BreakdownCell struct {
+	// What the cell is of.
+	Dimension Dimension `json:"dimension"`
+	// Value of the dimension; empty: not known.
+	Value string `json:"value"`
+	// More of it, as the dimension says.
+	Detail string `json:"detail"`
+	// Of tenant, account, source and list as in CampaignDelta; else send_time.
+	Basis Basis `json:"basis"`
+	// Of tenant, account, source and list the start of the window of five minutes; else the day of the send, in UTC; null where there is none.
+	WindowStart Timestamp `json:"window_start,omitzero"`
+	// The changes. Which are counted, the dimension says; others are 0.
+	Counters Counters `json:"counters"`
+}
+
+const schemaOfBreakdownCell = `{"type":"record","name":"BreakdownCell","namespace":"posthorn","doc":"Change of one cell.","fields":[{"name":"dimension","type":{"type":"enum","name":"Dimension","doc":"By what is broken down. Above campaigns (the campaign empty): tenant (no value), account, source and list, by the windows of five minutes of all bases; domain too. Of a campaign: domain of the recipient; reason (value: domain, detail: outcome/bounce class/reject reason); link (value: the link without what is personal, detail: its position or nothing); country, client, os and device of opens and clicks; machine (value: human, proxy, machine or unknown); open_delay and click_delay (value: the delay's bucket); age (value: hours since the send, as bucket; sent: the cohort itself); path (value: what became of a message, joined by +).","symbols":["unknown","tenant","account","source","list","domain","reason","link","country","client","os","device","machine","open_delay","click_delay","age","path"],"default":"unknown"},"doc":"What the cell is of."},{"name":"value","type":"string","default":"","doc":"Value of the dimension; empty: not known."},{"name":"detail","type":"string","default":"","doc":"More of it, as the dimension says."},{"name":"basis","type":{"type":"enum","name":"Basis","doc":"How counts are put into windows: by the time of the event, or all at the send of the message. What comes after its window was closed is late.","symbols":["lifetime","event_time","send_time","event_time_late","send_time_late"],"default":"lifetime"},"doc":"Of tenant, account, source and list as in CampaignDelta; else send_time."},{"name":"window_start","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Of tenant, account, source and list the start of the window of five minutes; else the day of the send, in UTC; null where there is none."},{"name":"counters","type":{"type":"record","name":"Counters","doc":"Additive counts. In a delta they are signed.","fields":[{"name":"messages","type":"long","default":0,"doc":"Messages processed: Mailjet's Total."},{"name":"queued","type":"long","default":0,"doc":"Messages whose outcome is queued."},{"name":"deferred","type":"long","default":0,"doc":"Messages whose outcome is deferred."},{"name":"delivered","type":"long","default":0,"doc":"Messages whose outcome is delivered: MessageSentCount."},{"name":"rejected","type":"long","default":0,"doc":"Messages whose outcome is rejected: MessageBlockedCount."},{"name":"failed","type":"long","default":0,"doc":"Messages whose outcome is failed."},{"name":"hard_bounced","type":"long","default":0,"doc":"Messages whose outcome is a hard bounce."},{"name":"soft_bounced","type":"long","default":0,"doc":"Messages whose outcome is a soft bounce or block."},{"name":"opened","type":"long","default":0,"doc":"Messages opened: MessageOpenedCount."},{"name":"human_opened","type":"long","default":0,"doc":"Messages opened by other than machines."},{"name":"opens","type":"long","default":0,"doc":"Opens: EventOpenedCount."},{"name":"human_opens","type":"long","default":0,"doc":"Opens not by machines."},{"name":"clicked","type":"long","default":0,"doc":"Messages clicked: MessageClickedCount."},{"name":"human_clicked","type":"long","default":0,"doc":"Messages clicked by other than machines."},{"name":"clicks","type":"long","default":0,"doc":"Clicks: EventClickedCount."},{"name":"human_clicks","type":"long","default":0,"doc":"Clicks not by machines."},{"name":"unsubscribed","type":"long","default":0,"doc":"Messages with an unsubscribe."},{"name":"unsubscribes","type":"long","default":0,"doc":"Unsubscribes."},{"name":"complained","type":"long","default":0,"doc":"Messages with a complaint."},{"name":"complaints","type":"long","default":0,"doc":"Complaints."},{"name":"late_bounces","type":"long","default":0,"doc":"Messages bounced after delivery."},{"name":"open_delay_ms","type":"long","default":0,"doc":"Sum over opened messages of delivery to first open, ms."},{"name":"open_delays","type":"long","default":0,"doc":"Messages in open_delay_ms."},{"name":"click_delay_ms","type":"long","default":0,"doc":"Sum over clicked messages of first open to first click, ms."},{"name":"click_delays","type":"long","default":0,"doc":"Messages in click_delay_ms."}]},"doc":"The changes. Which are counted, the dimension says; others are 0."}]}`
+
+// AvroSchema returns the schema as JSON.
+func (*BreakdownCell) AvroSchema() string { return schemaOfBreakdownCell }
+
+// AppendAvro appends the record in Avro's binary encoding.
+func (x *BreakdownCell) AppendAvro(dst []byte) []byte {
+	dst = avro.AppendEnum(dst, int32(x.Dimension), 17)
+	dst = avro.AppendString(dst, x.Value)
+	dst = avro.AppendString(dst, x.Detail)
+	dst = avro.AppendEnum(dst, int32(x.Basis), 5)
+	dst = avro.AppendOptLong(dst, int64(x.WindowStart))
+	dst = x.Counters.AppendAvro(dst)
+	return dst
+}
+
+// DecodeAvro sets the record to the one that b holds and nothing else; after an
+// error it is empty. The strings in it share one copy of b: to keep one of them
+// for long, clone it.
+func (x *BreakdownCell) DecodeAvro(b []byte) error {
+	*x = BreakdownCell{}
+	r := avro.NewReader(b)
+	x.ReadAvro(&r)
+	if err := r.Close(); err != nil {
+		*x = BreakdownCell{}
+		return fmt.Errorf("decoding BreakdownCell: %w", err)
+	}
+	return nil
+}
+
+// ReadAvro reads the fields into an empty record, as part of another one.
+func (x *BreakdownCell) ReadAvro(r *avro.Reader) {
+	x.Dimension = Dimension(r.Enum(17))
+	x.Value = r.String()
+	x.Detail = r.String()
+	x.Basis = Basis(r.Enum(5))
+	if r.Some() {
+		x.WindowStart = Timestamp(r.Long())
+	}
+	x.Counters.ReadAvro(r)
+}
+
+// RecipientDelta: Change of one recipient's engagement.
+type RecipientDelta struct {
+	// As in Event.
+	RecipientID ID `json:"recipient_id"`
+	// Domain of the address.
+	RecipientDomain string `json:"recipient_domain,omitzero"`
+	// The changes: messages, outcomes and engagement of the recipient's messages.
+	Counters Counters `json:"counters"`
+	// Earliest event time in it.
+	FirstEventAt Timestamp `json:"first_event_at,omitzero"`
+	// Latest event time in it.
+	LastEventAt Timestamp `json:"last_event_at,omitzero"`
+	// Latest send in it.
+	LastSentAt Timestamp `json:"last_sent_at,omitzero"`
+	// Latest open in it, by anyone.
+	LastOpenedAt Timestamp `json:"last_opened_at,omitzero"`
+	// Latest click in it, by anyone.
+	LastClickedAt Timestamp `json:"last_clicked_at,omitzero"`
+}
+
+const schemaOfRecipientDelta = `{"type":"record","name":"RecipientDelta","namespace":"posthorn","doc":"Change of one recipient's engagement.","fields":[{"name":"recipient_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"As in Event."},{"name":"recipient_domain","type":["null","string"],"default":null,"doc":"Domain of the address."},{"name":"counters","type":{"type":"record","name":"Counters","doc":"Additive counts. In a delta they are signed.","fields":[{"name":"messages","type":"long","default":0,"doc":"Messages processed: Mailjet's Total."},{"name":"queued","type":"long","default":0,"doc":"Messages whose outcome is queued."},{"name":"deferred","type":"long","default":0,"doc":"Messages whose outcome is deferred."},{"name":"delivered","type":"long","default":0,"doc":"Messages whose outcome is delivered: MessageSentCount."},{"name":"rejected","type":"long","default":0,"doc":"Messages whose outcome is rejected: MessageBlockedCount."},{"name":"failed","type":"long","default":0,"doc":"Messages whose outcome is failed."},{"name":"hard_bounced","type":"long","default":0,"doc":"Messages whose outcome is a hard bounce."},{"name":"soft_bounced","type":"long","default":0,"doc":"Messages whose outcome is a soft bounce or block."},{"name":"opened","type":"long","default":0,"doc":"Messages opened: MessageOpenedCount."},{"name":"human_opened","type":"long","default":0,"doc":"Messages opened by other than machines."},{"name":"opens","type":"long","default":0,"doc":"Opens: EventOpenedCount."},{"name":"human_opens","type":"long","default":0,"doc":"Opens not by machines."},{"name":"clicked","type":"long","default":0,"doc":"Messages clicked: MessageClickedCount."},{"name":"human_clicked","type":"long","default":0,"doc":"Messages clicked by other than machines."},{"name":"clicks","type":"long","default":0,"doc":"Clicks: EventClickedCount."},{"name":"human_clicks","type":"long","default":0,"doc":"Clicks not by machines."},{"name":"unsubscribed","type":"long","default":0,"doc":"Messages with an unsubscribe."},{"name":"unsubscribes","type":"long","default":0,"doc":"Unsubscribes."},{"name":"complained","type":"long","default":0,"doc":"Messages with a complaint."},{"name":"complaints","type":"long","default":0,"doc":"Complaints."},{"name":"late_bounces","type":"long","default":0,"doc":"Messages bounced after delivery."},{"name":"open_delay_ms","type":"long","default":0,"doc":"Sum over opened messages of delivery to first open, ms."},{"name":"open_delays","type":"long","default":0,"doc":"Messages in open_delay_ms."},{"name":"click_delay_ms","type":"long","default":0,"doc":"Sum over clicked messages of first open to first click, ms."},{"name":"click_delays","type":"long","default":0,"doc":"Messages in click_delay_ms."}]},"doc":"The changes: messages, outcomes and engagement of the recipient's messages."},{"name":"first_event_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Earliest event time in it."},{"name":"last_event_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest event time in it."},{"name":"last_sent_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest send in it."},{"name":"last_opened_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest open in it, by anyone."},{"name":"last_clicked_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest click in it, by anyone."}]}`
+
+// AvroSchema returns the schema as JSON.
+func (*RecipientDelta) AvroSchema() string { return schemaOfRecipientDelta }
+
+// AppendAvro appends the record in Avro's binary encoding.
+func (x *RecipientDelta) AppendAvro(dst []byte) []byte {
+	dst = append(dst, x.RecipientID[:]...)
+	dst = avro.AppendOptString(dst, x.RecipientDomain)
+	dst = x.Counters.AppendAvro(dst)
+	dst = avro.AppendOptLong(dst, int64(x.FirstEventAt))
+	dst = avro.AppendOptLong(dst, int64(x.LastEventAt))
+	dst = avro.AppendOptLong(dst, int64(x.LastSentAt))
+	dst = avro.AppendOptLong(dst, int64(x.LastOpenedAt))
+	dst = avro.AppendOptLong(dst, int64(x.LastClickedAt))
+	return dst
+}
+
+// DecodeAvro sets the record to the one that b holds and nothing else; after an
+// error it is empty. The strings in it share one copy of b: to keep one of them
+// for long, clone it.
+func (x *RecipientDelta) DecodeAvro(b []byte) error {
+	*x = RecipientDelta{}
+	r := avro.NewReader(b)
+	x.ReadAvro(&r)
+	if err := r.Close(); err != nil {
+		*x = RecipientDelta{}
+		return fmt.Errorf("decoding RecipientDelta: %w", err)
+	}
+	return nil
+}
+
+// ReadAvro reads the fields into an empty record, as part of another one.
+func (x *RecipientDelta) ReadAvro(r *avro.Reader) {
+	r.Fixed(x.RecipientID[:])
+	x.RecipientDomain = r.OptString()
+	x.Counters.ReadAvro(r)
+	if r.Some() {
+		x.FirstEventAt = Timestamp(r.Long())
+	}
+	if r.Some() {
+		x.LastEventAt = Timestamp(r.Long())
+	}
+	if r.Some() {
+		x.LastSentAt = Timestamp(r.Long())
+	}
+	if r.Some() {
+		x.LastOpenedAt = Timestamp(r.Long())
+	}
+	if r.Some() {
+		x.LastClickedAt = Timestamp(r.Long())
+	}
+}
+
+// BreakdownDelta: Signed changes to the breakdowns of one campaign, or of what is above campaigns, and to its recipients, from one partition and one transaction. Internal topic posthorn.breakdown-deltas, key tenant/campaign. Sums over all records are the breakdowns.
+type BreakdownDelta struct {
+	// Tenant.
+	Tenant string `json:"tenant"`
+	// Campaign; - for messages without one; empty for what is above campaigns.
+	CampaignID string `json:"campaign_id"`
+	// Cells of the campaign.
+	Cells []BreakdownCell `json:"cells,omitzero"`
+	// Changes of recipients; only where the campaign is empty.
+	Recipients []RecipientDelta `json:"recipients,omitzero"`
+}
+
+const schemaOfBreakdownDelta = `{"type":"record","name":"BreakdownDelta","namespace":"posthorn","doc":"Signed changes to the breakdowns of one campaign, or of what is above campaigns, and to its recipients, from one partition and one transaction. Internal topic posthorn.breakdown-deltas, key tenant/campaign. Sums over all records are the breakdowns.","fields":[{"name":"tenant","type":"string","doc":"Tenant."},{"name":"campaign_id","type":"string","doc":"Campaign; - for messages without one; empty for what is above campaigns."},{"name":"cells","type":{"type":"array","items":{"type":"record","name":"BreakdownCell","doc":"Change of one cell.","fields":[{"name":"dimension","type":{"type":"enum","name":"Dimension","doc":"By what is broken down. Above campaigns (the campaign empty): tenant (no value), account, source and list, by the windows of five minutes of all bases; domain too. Of a campaign: domain of the recipient; reason (value: domain, detail: outcome/bounce class/reject reason); link (value: the link without what is personal, detail: its position or nothing); country, client, os and device of opens and clicks; machine (value: human, proxy, machine or unknown); open_delay and click_delay (value: the delay's bucket); age (value: hours since the send, as bucket; sent: the cohort itself); path (value: what became of a message, joined by +).","symbols":["unknown","tenant","account","source","list","domain","reason","link","country","client","os","device","machine","open_delay","click_delay","age","path"],"default":"unknown"},"doc":"What the cell is of."},{"name":"value","type":"string","default":"","doc":"Value of the dimension; empty: not known."},{"name":"detail","type":"string","default":"","doc":"More of it, as the dimension says."},{"name":"basis","type":{"type":"enum","name":"Basis","doc":"How counts are put into windows: by the time of the event, or all at the send of the message. What comes after its window was closed is late.","symbols":["lifetime","event_time","send_time","event_time_late","send_time_late"],"default":"lifetime"},"doc":"Of tenant, account, source and list as in CampaignDelta; else send_time."},{"name":"window_start","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Of tenant, account, source and list the start of the window of five minutes; else the day of the send, in UTC; null where there is none."},{"name":"counters","type":{"type":"record","name":"Counters","doc":"Additive counts. In a delta they are signed.","fields":[{"name":"messages","type":"long","default":0,"doc":"Messages processed: Mailjet's Total."},{"name":"queued","type":"long","default":0,"doc":"Messages whose outcome is queued."},{"name":"deferred","type":"long","default":0,"doc":"Messages whose outcome is deferred."},{"name":"delivered","type":"long","default":0,"doc":"Messages whose outcome is delivered: MessageSentCount."},{"name":"rejected","type":"long","default":0,"doc":"Messages whose outcome is rejected: MessageBlockedCount."},{"name":"failed","type":"long","default":0,"doc":"Messages whose outcome is failed."},{"name":"hard_bounced","type":"long","default":0,"doc":"Messages whose outcome is a hard bounce."},{"name":"soft_bounced","type":"long","default":0,"doc":"Messages whose outcome is a soft bounce or block."},{"name":"opened","type":"long","default":0,"doc":"Messages opened: MessageOpenedCount."},{"name":"human_opened","type":"long","default":0,"doc":"Messages opened by other than machines."},{"name":"opens","type":"long","default":0,"doc":"Opens: EventOpenedCount."},{"name":"human_opens","type":"long","default":0,"doc":"Opens not by machines."},{"name":"clicked","type":"long","default":0,"doc":"Messages clicked: MessageClickedCount."},{"name":"human_clicked","type":"long","default":0,"doc":"Messages clicked by other than machines."},{"name":"clicks","type":"long","default":0,"doc":"Clicks: EventClickedCount."},{"name":"human_clicks","type":"long","default":0,"doc":"Clicks not by machines."},{"name":"unsubscribed","type":"long","default":0,"doc":"Messages with an unsubscribe."},{"name":"unsubscribes","type":"long","default":0,"doc":"Unsubscribes."},{"name":"complained","type":"long","default":0,"doc":"Messages with a complaint."},{"name":"complaints","type":"long","default":0,"doc":"Complaints."},{"name":"late_bounces","type":"long","default":0,"doc":"Messages bounced after delivery."},{"name":"open_delay_ms","type":"long","default":0,"doc":"Sum over opened messages of delivery to first open, ms."},{"name":"open_delays","type":"long","default":0,"doc":"Messages in open_delay_ms."},{"name":"click_delay_ms","type":"long","default":0,"doc":"Sum over clicked messages of first open to first click, ms."},{"name":"click_delays","type":"long","default":0,"doc":"Messages in click_delay_ms."}]},"doc":"The changes. Which are counted, the dimension says; others are 0."}]}},"default":[],"doc":"Cells of the campaign."},{"name":"recipients","type":{"type":"array","items":{"type":"record","name":"RecipientDelta","doc":"Change of one recipient's engagement.","fields":[{"name":"recipient_id","type":{"type":"fixed","name":"ID","doc":"128 bits, written like a UUID.","size":16},"doc":"As in Event."},{"name":"recipient_domain","type":["null","string"],"default":null,"doc":"Domain of the address."},{"name":"counters","type":"Counters","doc":"The changes: messages, outcomes and engagement of the recipient's messages."},{"name":"first_event_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Earliest event time in it."},{"name":"last_event_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest event time in it."},{"name":"last_sent_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest send in it."},{"name":"last_opened_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest open in it, by anyone."},{"name":"last_clicked_at","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null,"doc":"Latest click in it, by anyone."}]}},"default":[],"doc":"Changes of recipients; only where the campaign is empty."}]}`
+
+// AvroSchema returns the schema as JSON.
+func (*BreakdownDelta) AvroSchema() string { return schemaOfBreakdownDelta }
+
+// AppendAvro appends the record in Avro's binary encoding.
+func (x *BreakdownDelta) AppendAvro(dst []byte) []byte {
+	dst = avro.AppendString(dst, x.Tenant)
+	dst = avro.AppendString(dst, x.CampaignID)
+	if len(x.Cells) > 0 {
+		dst = avro.AppendLong(dst, int64(len(x.Cells)))
+		for i0 := range x.Cells {
+			dst = x.Cells[i0].AppendAvro(dst)
+		}
+	}
+	dst = append(dst, 0)
+	if len(x.Recipients) > 0 {
+		dst = avro.AppendLong(dst, int64(len(x.Recipients)))
+		for i0 := range x.Recipients {
+			dst = x.Recipients[i0].AppendAvro(dst)
+		}
+	}
+	dst = append(dst, 0)
+	return dst
+}
+
+// DecodeAvro sets the record to the one that b holds and nothing else; after an
+// error it is empty. The strings in it share one copy of b: to keep one of them
+// for long, clone it.
+func (x *BreakdownDelta) DecodeAvro(b []byte) error {
+	*x = BreakdownDelta{}
+	r := avro.NewReader(b)
+	x.ReadAvro(&r)
+	if err := r.Close(); err != nil {
+		*x = BreakdownDelta{}
+		return fmt.Errorf("decoding BreakdownDelta: %w", err)
+	}
+	return nil
+}
+
+// ReadAvro reads the fields into an empty record, as part of another one.
+func (x *BreakdownDelta) ReadAvro(r *avro.Reader) {
+	x.Tenant = r.String()
+	x.CampaignID = r.String()
+	for n0 := r.Block(30); n0 > 0; n0 = r.Block(30) {
+		i0 := len(x.Cells)
+		x.Cells = append(x.Cells, make([]BreakdownCell, n0)...)
+		for ; i0 < len(x.Cells) && r.OK(); i0++ {
+			x.Cells[i0].ReadAvro(r)
+		}
+	}
+	for n0 := r.Block(47); n0 > 0; n0 = r.Block(47) {
+		i0 := len(x.Recipients)
+		x.Recipients = append(x.Recipients, make([]RecipientDelta, n0)...)
+		for ; i0 < len(x.Recipients) && r.OK(); i0++ {
+			x.Recipients[i0].ReadAvro(r)
+		}
+	}
 }
 
 // WindowDelta: Change of one window.

@@ -14,6 +14,7 @@ var records = map[string]func() avrotest.Record{
 	"event":               func() avrotest.Record { return new(schemas.Event) },
 	"message":             func() avrotest.Record { return new(schemas.Message) },
 	"campaign_delta":      func() avrotest.Record { return new(schemas.CampaignDelta) },
+	"breakdown_delta":     func() avrotest.Record { return new(schemas.BreakdownDelta) },
 	"campaign_statistics": func() avrotest.Record { return new(schemas.CampaignStatistics) },
 	"trigger":             func() avrotest.Record { return new(schemas.Trigger) },
 	"delivery":            func() avrotest.Record { return new(schemas.Delivery) },
@@ -35,6 +36,11 @@ func FuzzMessage(f *testing.F) {
 func FuzzCampaignDelta(f *testing.F) {
 	avrotest.Fuzz(f, records["campaign_delta"], &schemas.CampaignDelta{Windows: []schemas.WindowDelta{
 		{Basis: schemas.BasisSendTime, WindowStart: 1, Counters: schemas.Counters{Opens: -1}}, {}}})
+}
+func FuzzBreakdownDelta(f *testing.F) {
+	avrotest.Fuzz(f, records["breakdown_delta"], &schemas.BreakdownDelta{
+		Cells:      []schemas.BreakdownCell{{Dimension: schemas.DimensionLink, Value: "https://shop.example/", Detail: "2", Counters: schemas.Counters{Clicks: -1}}, {}},
+		Recipients: []schemas.RecipientDelta{{LastEventAt: 1}, {}}})
 }
 func FuzzCampaignStatistics(f *testing.F) { avrotest.Fuzz(f, records["campaign_statistics"]) }
 func FuzzTrigger(f *testing.F) {

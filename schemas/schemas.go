@@ -35,6 +35,7 @@ const (
 	TopicEvents            = "posthorn.events"
 	TopicMessages          = "posthorn.messages"
 	TopicCampaignDeltas    = "posthorn.campaign-deltas"
+	TopicBreakdownDeltas   = "posthorn.breakdown-deltas"
 	TopicStatistics        = "posthorn.statistics"
 	TopicTriggers          = "posthorn.triggers"
 	TopicDeliveries        = "posthorn.deliveries"

@@ -41,6 +41,8 @@ func recordOf(topic string) Record {
 		return new(Message)
 	case TopicCampaignDeltas:
 		return new(CampaignDelta)
+	case TopicBreakdownDeltas:
+		return new(BreakdownDelta)
 	case TopicStatistics:
 		return new(CampaignStatistics)
 	case TopicTriggers:
@@ -55,7 +57,8 @@ func recordOf(topic string) Record {
 
 // recordTopics lists the topics that hold records.
 var recordTopics = [...]string{TopicWebhooks, TopicRejected, TopicEventsByRecipient, TopicEvents,
-	TopicMessages, TopicCampaignDeltas, TopicStatistics, TopicTriggers, TopicDeliveries, TopicSuppressions}
+	TopicMessages, TopicCampaignDeltas, TopicStatistics, TopicTriggers, TopicDeliveries, TopicSuppressions,
+	TopicBreakdownDeltas}
 
 // NewLocalSerde returns a Serde with fixed schema ids and no registry, for tests
 // and benchmarks: it reads only what this build has written.

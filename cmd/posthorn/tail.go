@@ -66,6 +66,8 @@ func newRecord(topic string) schemas.Record {
 		return new(schemas.Message)
 	case schemas.TopicCampaignDeltas:
 		return new(schemas.CampaignDelta)
+	case schemas.TopicBreakdownDeltas:
+		return new(schemas.BreakdownDelta)
 	case schemas.TopicStatistics:
 		return new(schemas.CampaignStatistics)
 	case schemas.TopicTriggers:

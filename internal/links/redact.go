@@ -1,11 +1,12 @@
-package analytics
+// Package links takes out of links what may identify a person.
+package links
 
 import "strings"
 
-// redactURL takes what may identify a person out of a link: the user, the
+// Redact takes what may identify a person out of a link: the user, the
 // fragment, and the values of query parameters that hold an address or look
 // like a token. What tells one link of a message from another stays.
-func redactURL(link string) string {
+func Redact(link string) string {
 	if link == "" {
 		return ""
 	}
