@@ -12,6 +12,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/posthorn/posthorn/analytics/dashboard"
 )
 
 // APIConfig configures the HTTP API. Conn is required.
@@ -76,7 +78,9 @@ func NewAPI(cfg APIConfig) *API {
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}
-	a.mux.HandleFunc("GET /{$}", serveDashboard)
+	pages := dashboard.Handler()
+	a.mux.Handle("GET /{$}", pages)
+	a.mux.Handle("GET "+dashboard.Prefix, pages)
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")

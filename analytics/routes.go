@@ -15,6 +15,7 @@ func (a *API) routes() []route {
 		{"GET /v1/campaigns/{id...}", serveJSON(a, a.campaign)},
 		{"GET /v1/campaigns/{id}/series", a.seriesAs},
 		{"GET /v1/series", a.seriesAs},
+		{"GET /v1/sparklines", serveJSON(a, a.sparklines)},
 		{"GET /v1/triggers", serveJSON(a, a.triggers)},
 		{"GET /v1/triggers/tail", a.tail},
 		{"GET /v1/deliveries", serveJSON(a, a.deliveries)},

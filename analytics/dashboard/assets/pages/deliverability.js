@@ -1,0 +1,59 @@
+// Whether mail arrives, by mailbox provider and over time.
+import { h } from "../dom.js";
+import { panel, nothing, choice, field } from "../panel.js";
+import { timeChart } from "../chart.js";
+import { change } from "../route.js";
+import { measure, percent, words } from "../format.js";
+import { periodOf, periodChoice } from "../period.js";
+import { providerTable, breakdownPath } from "../breakdown.js";
+import { bouncePanel } from "../parts.js";
+
+export default { title: () => "Deliverability", show };
+
+const colors = ["open", "human", "click", "deliver", "accent", "bad", "soft"];
+
+function show(page) {
+  const { since } = periodOf(page), campaigns = page.query.get("campaigns") || "";
+  return [
+    h("div", { class: "controls panel" }, periodChoice(page), field("Only campaigns", { value: campaigns, placeholder: "ids, by commas; empty: all", onchange: e => change({ campaigns: e.target.value.trim() }) })),
+    overTime(page, { since, campaigns }),
+    panel({
+      title: "Mailbox providers", wide: true, about: "breakdowns", note: "Who takes the mail in, of messages sent in this time.",
+      load: options => page.get(breakdownPath(), { by: "provider", since, campaigns }, options),
+      render: found => providerTable(found, { caption: "Mailbox providers", people: page.people }),
+    }),
+    bouncePanel(page, "/v1/bounces", { since, campaigns }, true),
+  ];
+}
+
+function overTime(page, params) {
+  const resolution = page.query.get("resolution") || "day", shown = page.query.get("rate") || "delivered";
+  const rates = ["delivered", "hard_bounced", "soft_bounced", "deferred", "blocked", page.people ? "human_opened" : "opened", page.people ? "human_delivered_clicked" : "delivered_clicked", "spam", "unsubscribed"];
+  return panel({
+    title: "Over time", wide: true, about: "deliverability",
+    controls: [choice("Rate", shown, rates.map(r => [r, words(r)]), v => change({ rate: v })), choice("Steps", resolution, [["day", "days"], ["week", "weeks"]], v => change({ resolution: v }))],
+    note: "By the day of the send in UTC. A day without messages to a provider has no rate there: the line has a gap.",
+    load: options => page.get("/v1/deliverability", { by: "provider", resolution, ...params, limit: 6 }, options),
+    render: found => draw(found, shown),
+  });
+}
+
+function draw(found, rate) {
+  const lines = linesOf(found, rate);
+  if (!lines.x.length) return nothing("Nothing was sent in this time.");
+  const definition = (found.definitions || []).find(d => d.name === rate);
+  return [timeChart({ label: `${words(rate)} by mailbox provider`, x: lines.x, series: lines.series, format: v => measure(v, "ratio"), exact: v => v === null ? "none" : percent(v) }),
+    definition ? h("p", { class: "note" }, `${definition.formula}, of messages sent in each step.`) : null];
+}
+
+function linesOf(found, rate) {
+  const items = [...(found.items || found.series || [])];
+  if (found.others) items.push({ value: "others", ...found.others });
+  const starts = [...new Set(items.flatMap(i => i.buckets.map(b => b.start)))].sort();
+  const series = items.slice(0, 7).map((item, n) => {
+    const at = new Map(item.buckets.map(b => [b.start, b.rates?.[rate] ?? null]));
+    return { label: item.value || item.provider || "unknown", color: colors[n], values: starts.map(s => at.get(s) ?? null) };
+  });
+  return { x: starts.map(s => Date.parse(s) / 1000), series };
+}
+
