@@ -1,16 +1,12 @@
 package analytics
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
@@ -93,37 +89,6 @@ func NewAPI(cfg APIConfig) *API {
 func (a *API) Close() { a.close.Do(func() { close(a.closing) }) }
 
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
-
-// serveJSON answers with what f returns. A Problem is answered as it is; any
-// other error means that the database could not tell.
-func serveJSON[T any](a *API, f func(context.Context, *http.Request) (T, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Timeout)
-		defer cancel()
-		// The server's own limit is a little shorter, so that a query ends
-		// there too.
-		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
-			"max_execution_time": max(1, int(a.cfg.Timeout.Seconds())-1),
-			"max_result_rows":    100_000,
-		}))
-		result, err := f(ctx, r)
-		if err != nil {
-			a.fail(w, r, err)
-			return
-		}
-		var body bytes.Buffer
-		enc := json.NewEncoder(&body)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(result); err != nil {
-			a.cfg.Logger.Error("encoding answer", "path", r.URL.Path, "error", err)
-			writeProblem(w, Problem{Title: "Internal error", Status: http.StatusInternalServerError})
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		_, _ = w.Write(body.Bytes()) // The caller went away.
-	}
-}
 
 // fail answers with a Problem as it is. Any other error means that the database
 // could not tell.

@@ -43,9 +43,11 @@ func timeOf(r *http.Request, name string, loc *time.Location) (time.Time, error)
 
 // knownParams refuses parameters that are none: a filter with a slip of the pen
 // would otherwise be no filter.
+// The parameter format is everywhere, see formOf.
 func knownParams(r *http.Request, known ...string) error {
 	for name := range r.URL.Query() {
 		switch {
+		case name == "format":
 		case len(known) == 0:
 			return badParam(name, "there are no parameters here")
 		case !slices.Contains(known, name):
