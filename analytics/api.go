@@ -38,20 +38,8 @@ type API struct {
 	close   sync.Once
 }
 
-// NewAPI makes the handler of:
-//
-//	GET /v1/campaigns             ?limit= &after=
-//	GET /v1/campaigns/{id}        ?basis= &step= &tz= &from= &to=
-//	GET /v1/campaigns/{id}/series ?resolution= &basis= &tz= &since= &until= &format=
-//	GET /v1/series                ?campaigns= and as above: several campaigns, or all of the tenant
-//	GET /v1/triggers              ?rule= &campaign= &recipient= &status= &since= &until= &limit= &after=
-//	GET /v1/triggers/tail         ?rule= &campaign= &recipient= &status=, as server-sent events
-//	GET /v1/deliveries            ?rule= &endpoint= &campaign= &recipient= &trigger= &status= &since= &until= &limit= &after=
-//	GET /v1/deliveries/{id}       all attempts for a trigger, with requests and answers
-//	GET /v1/rules
-//	GET /v1/suppressions          ?reason= &scope= &active= &since= &updated_after= &format= &limit= &after=
-//	GET /v1/suppressions/check    ?address= &list=; also as POST
-//	GET /                         the dashboard
+// NewAPI makes the handler of the routes, which openapi.json describes, the
+// description itself at /v1/openapi.json, and the dashboard.
 func NewAPI(cfg APIConfig) *API {
 	if cfg.Tenant == "" {
 		cfg.Tenant = "default"
@@ -72,6 +60,7 @@ func NewAPI(cfg APIConfig) *API {
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}
+	a.mux.HandleFunc("GET /v1/openapi.json", serveOpenAPI)
 	a.mux.HandleFunc("GET /{$}", serveDashboard)
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -51,6 +51,9 @@ func latest(columns ...string) string {
 
 func (a *API) campaigns(ctx context.Context, r *http.Request) (CampaignList, error) {
 	list := CampaignList{Campaigns: []Campaign{}}
+	if err := knownParams(r, "limit", "after"); err != nil {
+		return list, err
+	}
 	limit, err := limitOf(r, 50, 500)
 	if err != nil {
 		return list, err
