@@ -31,6 +31,13 @@ func serveJSON[T any](a *API, f func(context.Context, *http.Request) (T, error))
 		}
 		ctx, cancel := a.bounded(r.Context())
 		defer cancel()
+		select {
+		case a.queries <- struct{}{}:
+			defer func() { <-a.queries }()
+		case <-ctx.Done():
+			a.fail(w, r, tooMany("questions are being answered"))
+			return
+		}
 		result, err := f(ctx, r)
 		if err != nil {
 			a.fail(w, r, err)

@@ -17,6 +17,9 @@ type APIConfig struct {
 	Tenant string
 	// Timeout bounds one request (10 s).
 	Timeout time.Duration
+	// MaxQueries is how many answers are worked out at a time (64): more wait, as
+	// long as Timeout lets them.
+	MaxQueries int
 	// Rules, where set, returns the rules that are configured.
 	Rules func() []Rule
 	// Paused, where set, tells whether calls of a rule are held back, and why.
@@ -32,6 +35,7 @@ type APIConfig struct {
 type API struct {
 	cfg     APIConfig
 	mux     *http.ServeMux
+	queries chan struct{} // holds one for each answer that is worked out
 	exports chan struct{} // holds one for each list that is streamed
 	tails   chan struct{} // and for each who follows
 	closing chan struct{} // closed by Close
@@ -47,6 +51,9 @@ func NewAPI(cfg APIConfig) *API {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 10 * time.Second
 	}
+	if cfg.MaxQueries <= 0 {
+		cfg.MaxQueries = 64
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -55,7 +62,7 @@ func NewAPI(cfg APIConfig) *API {
 	}
 	a := &API{
 		cfg: cfg, mux: http.NewServeMux(),
-		exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
+		queries: make(chan struct{}, cfg.MaxQueries), exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
 	}
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)

@@ -26,6 +26,19 @@ func limitOf(r *http.Request, standard, most int) (int, error) {
 	return n, nil
 }
 
+// daysOf reads a number of days; 0 is none.
+func daysOf(r *http.Request, name string, most int) (int, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > most {
+		return 0, badParam(name, fmt.Sprintf("want a number of days from 0 to %d", most))
+	}
+	return n, nil
+}
+
 // timeOf reads a time: RFC 3339, or a day, which begins at midnight in loc.
 func timeOf(r *http.Request, name string, loc *time.Location) (time.Time, error) {
 	text := r.URL.Query().Get(name)
