@@ -68,6 +68,8 @@ func NewAPI(cfg APIConfig) *API {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}
 	a.mux.HandleFunc("GET /v1/openapi.json", serveOpenAPI)
+	a.mux.HandleFunc("GET /docs/statistics", a.serveStatisticsPage)
+	a.mux.HandleFunc("GET /docs/style.css", serveDocsStyle)
 	a.mux.HandleFunc("GET /{$}", serveDashboard)
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
