@@ -70,6 +70,8 @@ func NewAPI(cfg APIConfig) *API {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}
 	a.mux.HandleFunc("GET /v1/openapi.json", serveOpenAPI)
+	a.mux.HandleFunc("GET /docs/statistics", a.serveStatisticsPage)
+	a.mux.HandleFunc("GET /docs/style.css", serveDocsStyle)
 	pages := dashboard.Handler()
 	a.mux.Handle("GET /{$}", pages)
 	a.mux.Handle("GET "+dashboard.Prefix, pages)

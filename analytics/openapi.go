@@ -12,7 +12,5 @@ import (
 var openAPIDocument []byte
 
 func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/openapi+json")
-	w.Header().Set("Cache-Control", "no-cache")
-	_, _ = w.Write(openAPIDocument) // The caller went away.
+	serveDocument(w, "application/openapi+json", openAPIDocument)
 }
