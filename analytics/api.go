@@ -40,6 +40,9 @@ type API struct {
 	tails   chan struct{} // and for each who follows
 	closing chan struct{} // closed by Close
 	close   sync.Once
+
+	tenantDays kept[[]providerDay]
+	recipients kept[recipientsKnown]
 }
 
 // NewAPI makes the handler of:
@@ -55,6 +58,14 @@ type API struct {
 //	GET /v1/rules
 //	GET /v1/suppressions          ?reason= &scope= &active= &since= &updated_after= &format= &limit= &after=
 //	GET /v1/suppressions/check    ?address= &list=; also as POST
+//	GET /v1/campaigns/{id}/breakdown ?by= &since= &until= &order= &limit=
+//	GET /v1/breakdown             ?campaigns= and as above: several campaigns, or all of the tenant
+//	GET /v1/campaigns/{id}/bounces ?since= &until= &limit=
+//	GET /v1/bounces               ?campaigns= and as above
+//	GET /v1/deliverability        ?by= &resolution= &campaigns= &since= &until= &limit=
+//	GET /v1/hygiene               ?min_messages= &inactive_days= &min_domain_recipients= &limit=
+//	GET /v1/rejections            ?reason= &source= &since= &until= &limit= &after=
+//	GET /v1/mailbox-providers     ?domain= &provider= &told_by= &limit= &after=
 //	GET /                         the dashboard
 func NewAPI(cfg APIConfig) *API {
 	if cfg.Tenant == "" {
@@ -73,6 +84,8 @@ func NewAPI(cfg APIConfig) *API {
 		cfg: cfg, mux: http.NewServeMux(),
 		exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
 	}
+	a.tenantDays.work, a.tenantDays.limit = a.readTenantDays, keptLimit
+	a.recipients.work, a.recipients.limit = a.readRecipients, keptLimit
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}
