@@ -27,7 +27,7 @@ func PrintCampaigns(w io.Writer, list CampaignList) error {
 			c.ID, shorten(c.Name, 28), thousands(c.Totals.Messages), showRate(rates["delivered"]),
 			showRate(rates["opened"]), showRate(rates["human_opened"]), showRate(rates["clicked"]),
 			thousands(c.Totals.HardBounced + c.Totals.SoftBounced), thousands(c.Totals.Unsubscribed), thousands(c.Totals.Complained),
-			c.LastEventAt.UTC().Format("2006-01-02 15:04"), course(c.Course),
+			c.LastEventAt.UTC().Format("2006-01-02 15:04"), courseLine(c.Course),
 		})
 	}
 	rightAlign(t, 3, 4, 5, 6, 7, 8, 9, 10)
@@ -39,7 +39,7 @@ func PrintCampaigns(w io.Writer, list CampaignList) error {
 	return err
 }
 
-func course(c *Course) string {
+func courseLine(c *Course) string {
 	if c == nil {
 		return ""
 	}
@@ -47,7 +47,7 @@ func course(c *Course) string {
 }
 
 // PrintCampaign writes one campaign: totals, rates with their formulas, and its
-// course over time as bars.
+// courseLine over time as bars.
 func PrintCampaign(w io.Writer, d CampaignDetail) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Campaign %s", d.ID)
