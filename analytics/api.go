@@ -12,6 +12,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 )
 
 // APIConfig configures the HTTP API. Conn is required.
@@ -21,13 +22,19 @@ type APIConfig struct {
 	Tenant string
 	// Timeout bounds one request (10 s).
 	Timeout time.Duration
+	// TimeZone is where days and hours begin unless a request says otherwise (UTC).
+	TimeZone *time.Location
+	// RecipientID, where set, returns the id of an address: without it nobody can
+	// be looked up by address.
+	RecipientID func(address string) uuid.UUID
 	// Rules, where set, returns the rules that are configured.
 	Rules func() []Rule
 	// Paused, where set, tells whether calls of a rule are held back, and why.
 	Paused func(rule string) *Pause
 	Logger *slog.Logger
 
-	tailInterval, heartbeat time.Duration // of those who follow; for tests
+	tailInterval, heartbeat time.Duration    // of those who follow; for tests
+	now                     func() time.Time // for tests
 }
 
 // API serves campaigns, triggers and deliveries as JSON, and a dashboard. A
@@ -62,6 +69,12 @@ func NewAPI(cfg APIConfig) *API {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.TimeZone == nil {
+		cfg.TimeZone = time.UTC
+	}
+	if cfg.now == nil {
+		cfg.now = time.Now
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

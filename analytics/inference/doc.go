@@ -1,8 +1,8 @@
-// Package stats has the statistics that figures of campaigns are compared with:
+// Package inference has the statistics that figures of campaigns are compared with:
 // intervals and tests of proportions, corrections for several of them, robust
 // scale, and quantiles of what is counted in buckets. Each function names its
 // source; tests compare with published examples.
-package stats
+package inference
 
 import "math"
 
