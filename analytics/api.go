@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 
 	"github.com/posthorn/posthorn/analytics/dashboard"
 )
@@ -22,13 +23,19 @@ type APIConfig struct {
 	// MaxQueries is how many answers are worked out at a time (64): more wait, as
 	// long as Timeout lets them.
 	MaxQueries int
+	// TimeZone is where days and hours begin unless a request says otherwise (UTC).
+	TimeZone *time.Location
+	// RecipientID, where set, returns the id of an address: without it nobody can
+	// be looked up by address.
+	RecipientID func(address string) uuid.UUID
 	// Rules, where set, returns the rules that are configured.
 	Rules func() []Rule
 	// Paused, where set, tells whether calls of a rule are held back, and why.
 	Paused func(rule string) *Pause
 	Logger *slog.Logger
 
-	tailInterval, heartbeat time.Duration // of those who follow; for tests
+	tailInterval, heartbeat time.Duration    // of those who follow; for tests
+	now                     func() time.Time // for tests
 }
 
 // API serves campaigns, triggers and deliveries as JSON, and a dashboard. A
@@ -58,6 +65,12 @@ func NewAPI(cfg APIConfig) *API {
 	}
 	if cfg.MaxQueries <= 0 {
 		cfg.MaxQueries = 64
+	}
+	if cfg.TimeZone == nil {
+		cfg.TimeZone = time.UTC
+	}
+	if cfg.now == nil {
+		cfg.now = time.Now
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -69,7 +69,7 @@ func (a *API) sentPeriodOf(ctx context.Context, r *http.Request) (p SentPeriod, 
 	if p.from > 0 && p.to > 0 && p.from >= p.to {
 		return p, badParam("until", "must be later than since")
 	}
-	return p, a.knownCampaigns(ctx, &seriesAsked{TimeSeries: TimeSeries{Campaigns: p.Campaigns}})
+	return p, a.knownCampaigns(ctx, p.Campaigns)
 }
 
 // sentPeriodParams are the parameters that sentPeriodOf reads, and more.
