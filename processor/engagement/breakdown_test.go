@@ -302,8 +302,7 @@ func TestBreakdownFolded(t *testing.T) {
 		if !maps.Equal(first, h.out.cells) {
 			t.Fatal("the cells depend on the order")
 		}
-		// Kept are 512 opens, among them 12 that are not a machine's, and beside them
-		// the first ones, of each kind and of all with a list.
+		// Of the clicks the first is kept, because it is the first.
 		got := h.dayCellsOf("spring", midnight)
 		known, folded := got[dayCell{"country", "FR", ""}], got[dayCell{"country", "", ""}]
 		if known.Opens+folded.Opens != 600 || known.HumanOpens+folded.HumanOpens != 100 || known.Clicks+folded.Clicks != 30 ||
