@@ -41,9 +41,23 @@ func lifetimeOf(m *schemas.Message, sign int64) (n schemas.Counters) {
 	n.Opens, n.HumanOpens = sign*m.Opens, sign*m.HumanOpens
 	n.Clicks, n.HumanClicks = sign*m.Clicks, sign*m.HumanClicks
 	n.Unsubscribes, n.Complaints = sign*m.Unsubscribes, sign*m.Complaints
-	t := tally{all: true, lifetime: &n}
-	t.send, t.event = &t.nowhere, &t.nowhere
-	t.engagement(m, sign)
+	once := func(counter *int64, at schemas.Timestamp) {
+		if at != 0 {
+			*counter = sign
+		}
+	}
+	once(&n.Opened, m.FirstOpenedAt)
+	once(&n.HumanOpened, m.FirstHumanOpenedAt)
+	once(&n.Clicked, m.FirstClickedAt)
+	once(&n.HumanClicked, m.FirstHumanClickedAt)
+	once(&n.Unsubscribed, m.UnsubscribedAt)
+	once(&n.Complained, m.ComplainedAt)
+	if m.OpenDelayMS.Valid {
+		n.OpenDelays, n.OpenDelayMS = sign, sign*m.OpenDelayMS.Int64
+	}
+	if m.ClickDelayMS.Valid {
+		n.ClickDelays, n.ClickDelayMS = sign, sign*m.ClickDelayMS.Int64
+	}
 	return n
 }
 

@@ -9,6 +9,7 @@ type changes struct {
 	campaigns map[campaignKey]*campaignChange
 	last      *campaignChange // the campaign asked for last
 	lastKey   campaignKey
+	tally     tally // of the message in work
 	breakdowns
 }
 
@@ -66,7 +67,8 @@ func (c *changes) count(m *schemas.Message, s *state, sign int64) {
 		return
 	}
 	g := c.grain(m, m.CampaignID, s, !s.uncounted)
-	t := tally{grain: g, lifetime: g.window(schemas.BasisLifetime, 0)}
+	t := &c.tally
+	t.grain, t.lifetime, t.event = g, g.window(schemas.BasisLifetime, 0), nil
 	t.send = &t.nowhere
 	if m.SentAt != 0 {
 		t.send = g.window(schemas.BasisSendTime, m.SentAt)
