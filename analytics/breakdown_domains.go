@@ -61,7 +61,7 @@ func (a *API) domainParts(ctx context.Context, b *Breakdown, of *parts, limit in
 	f := b.filter(a.cfg.Tenant, schemas.DimensionDomain)
 	f.add("value IN (?)", top.domains)
 	found := make(map[string]namedCounts, len(top.domains))
-	query := "SELECT value, " + sums(b.Counters, "") + " FROM breakdowns WHERE " + f.String() + " GROUP BY value"
+	query := "SELECT value, " + sumsOf(b.Counters, "") + " FROM breakdowns WHERE " + f.String() + " GROUP BY value"
 	if err := a.each(ctx, "domains", query, f.args, func(rows driver.Rows) error {
 		var domain string
 		n, err := scanCounters(rows, b.Counters, &domain)

@@ -96,7 +96,7 @@ func (c *course) subtract(at int64, n namedCounts) {
 
 // eachDay sums the counters of a value by day.
 func (a *API) eachDay(ctx context.Context, d *Deliverability, value string, f filter, each func(value string, at int64, n namedCounts)) error {
-	query := "SELECT " + value + " AS v, toInt64(toUnixTimestamp(window_start)) AS day, " + sums(d.Counters, "") + " FROM breakdowns WHERE " + f.String() + " GROUP BY v, day"
+	query := "SELECT " + value + " AS v, toInt64(toUnixTimestamp(window_start)) AS day, " + sumsOf(d.Counters, "") + " FROM breakdowns WHERE " + f.String() + " GROUP BY v, day"
 	return a.each(ctx, "days", query, f.args, func(rows driver.Rows) error {
 		var value string
 		var day int64

@@ -36,16 +36,16 @@ function breakdownTable(found, { by, title, people }) {
   const columns = [{ name: by === "link" ? "Link" : words(by), wrap: true, cell: r => label(r, by) }];
   if (by === "link") columns.push({ name: "Position", number: true, title: "the link's place in the mail, counted from 1; unknown where the provider does not tell", cell: r => r.folded ? "" : r.detail || "unknown" });
   for (const m of measures) {
-    const most = Math.max(0, ...rows.map(r => r.counters?.[m.name] ?? 0)), all = found.total?.counters?.[m.name];
-    columns.push({ name: words(m.name), number: true, cell: r => num(r.counters?.[m.name]) },
-      { name: "of all", number: true, title: `${m.name} of this line / ${m.name} of all lines`, cell: r => shareText(r.counters?.[m.name], all) },
-      { name: "", cell: r => bar(r.counters?.[m.name] ?? 0, most, m.kind) });
+    const most = Math.max(0, ...rows.map(r => r.counters[m.name] ?? 0)), all = found.total.counters[m.name];
+    columns.push({ name: words(m.name), number: true, cell: r => num(r.counters[m.name]) },
+      { name: "of all", number: true, title: `${m.name} of this line / ${m.name} of all lines`, cell: r => shareText(r.counters[m.name], all) },
+      { name: "", cell: r => bar(r.counters[m.name] ?? 0, most, m.kind) });
   }
   return [table({ caption: title, columns, rows }), unknownShare(found)];
 }
 
 function rowsOf(found, by) {
-  const rows = (found.items || []).map(i => ({ ...i, text: i.value || blank[by] || "unknown" }));
+  const rows = (found.items).map(i => ({ ...i, text: i.value || blank[by] || "unknown" }));
   if (found.others) rows.push({ ...found.others, folded: true, text: `${num(found.others.count)} others` });
   return rows;
 }
@@ -64,7 +64,7 @@ function unknownShare(found) {
 export function providerTable(found, { caption, people, name = "Mailbox provider" }) {
   const rows = rowsOf(found, found.by || "provider"), opened = people ? "human_opened" : "opened", clicked = people ? "human_clicked" : "clicked";
   const most = Math.max(0, ...rows.map(r => r.counters?.messages ?? 0));
-  const of = (r, part, whole) => shareText(r.counters?.[part], r.counters?.[whole]);
+  const of = (r, part, whole) => shareText(r.counters[part], r.counters[whole]);
   return [table({
     caption, rows, columns: [
       { name, wrap: true, cell: r => r.text },

@@ -43,9 +43,9 @@ function marksOn(u, marks) {
 }
 
 // timeChart draws series over x (Unix seconds): [{label, values, color, dash}].
-export function timeChart({ label, x, series, format = compact, exact = num, marks = [], height = 260, columnName = "Start" }) {
-  const shown = series.map(() => true);
-  const canvas = h("div", { class: "canvas", role: "img", "aria-label": describe(label, x, series, exact) });
+export function timeChart({ label, x, series, format = compact, exact = num, marks = [], height = 260, columnName = "Start", zoned = zone() }) {
+  const shown = series.map(() => true), at = s => whenUnix(s, zoned);
+  const canvas = h("div", { class: "canvas", role: "img", "aria-label": describe(label, x, series, exact, at) });
   const readout = h("p", { class: "readout", "aria-hidden": "true" }, " ");
   const keys = h("div", { class: "keys", role: "group", "aria-label": "Lines of " + label }, series.map((s, i) => h("button", {
     type: "button", class: "key " + s.color, "aria-pressed": "true",
@@ -59,12 +59,12 @@ export function timeChart({ label, x, series, format = compact, exact = num, mar
   const width = () => Math.max(240, canvas.clientWidth || 640);
   const read = u => {
     const i = u.cursor.idx;
-    readout.textContent = i === null || i === undefined ? " " : whenUnix(x[i]) + " · " + series.filter((_, n) => shown[n]).map(s => `${s.label} ${exact(s.values[i])}`).join(" · ");
+    readout.textContent = i === null || i === undefined ? " " : at(x[i]) + " · " + series.filter((_, n) => shown[n]).map(s => `${s.label} ${exact(s.values[i])}`).join(" · ");
   };
   const draw = () => {
     chart?.destroy();
     chart = new uPlot({
-      width: width(), height, legend: { show: false }, tzDate: t => uPlot.tzDate(new Date(1000 * t), zone()),
+      width: width(), height, legend: { show: false }, tzDate: t => uPlot.tzDate(new Date(1000 * t), zoned),
       scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.05 : 1] } },
       cursor: { drag: { x: !still.matches, y: false }, points: { size: 7 } }, axes: axes(format),
       series: [{}, ...series.map((s, i) => ({
@@ -83,18 +83,18 @@ export function timeChart({ label, x, series, format = compact, exact = num, mar
   resized.observe(canvas);
   const box = h("div", { class: "chart" }, keys, canvas, readout, behind("The same as a table", () => table({
     caption: label, rows: x.map((_, i) => i),
-    columns: [{ name: columnName, cell: i => whenUnix(x[i]) }, ...series.map(s => ({ name: s.label, number: true, cell: i => exact(s.values[i]) }))],
+    columns: [{ name: columnName, cell: i => at(x[i]) }, ...series.map(s => ({ name: s.label, number: true, cell: i => exact(s.values[i]) }))],
   })));
   drawn.add({ box, draw, end() { resized.disconnect(); chart?.destroy(); drawn.delete(this); } });
   return box;
 }
 
-function describe(label, x, series, exact) {
+function describe(label, x, series, exact, at) {
   if (!x.length) return label + ": nothing";
   const parts = series.map(s => {
-    let at = -1;
-    s.values.forEach((v, i) => { if (v !== null && (at < 0 || v > s.values[at])) at = i; });
-    return at < 0 ? `${s.label}: unknown` : `${s.label}: highest ${exact(s.values[at])} at ${whenUnix(x[at])}`;
+    let top = -1;
+    s.values.forEach((v, i) => { if (v !== null && (top < 0 || v > s.values[top])) top = i; });
+    return top < 0 ? `${s.label}: unknown` : `${s.label}: highest ${exact(s.values[top])} at ${at(x[top])}`;
   });
-  return `${label}, from ${whenUnix(x[0])} to ${whenUnix(x[x.length - 1])}. ${parts.join("; ")}`;
+  return `${label}, from ${at(x[0])} to ${at(x[x.length - 1])}. ${parts.join("; ")}`;
 }

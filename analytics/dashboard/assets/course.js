@@ -1,13 +1,11 @@
-// The course over time of a campaign, or of everybody, with the marks of what is
-// out of the ordinary.
+// The course over time of a campaign, or of everybody, and what in it is out of the
+// ordinary.
 import { h } from "./dom.js";
-import { choice, field, nothing } from "./panel.js";
+import { panel, choice, field, nothing } from "./panel.js";
 import { timeChart } from "./chart.js";
 import { change } from "./route.js";
 import { num, percent, when, words } from "./format.js";
 import { table } from "./table.js";
-
-export const hours = 3600;
 
 // courseControls are those of a series: what a step is, and which time counts.
 export function courseControls(page, { resolution, basis }) {
@@ -19,31 +17,50 @@ export function courseControls(page, { resolution, basis }) {
   ];
 }
 
-// course draws a series; anomalies may be null where they are unknown.
-export function course(found, { people, label, anomalies }) {
+// course draws a series.
+export function course(found, { people, label }) {
   if (!found.buckets.length) return nothing("Nothing in this time.");
   const x = found.buckets.map(b => Date.parse(b.start) / 1000);
   const line = (name, color, extra = {}) => ({ label: words(name), color, values: found.buckets.map(b => b.counters[name]), ...extra });
   const series = [line("messages", "soft", { dash: [4, 4] }), line("delivered", "deliver"),
     line(people ? "human_opens" : "opens", people ? "human" : "open", { fill: true }), line(people ? "human_clicks" : "clicks", "click"), line("hard_bounced", "bad")];
-  const marks = (anomalies?.marks || anomalies?.anomalies || []).map(m => ({ ...m, at: Date.parse(m.start || m.at) / 1000 }));
-  return [
-    timeChart({ label, x, series, marks, exact: num }),
-    late(found),
-    marks.length ? markTable(marks) : null,
-  ];
+  return [timeChart({ label, x, series, exact: num }), late(found)];
 }
 
 function late(found) {
   if (!found.late) return null;
-  return h("p", { class: "note" }, `Came after its window was closed, and is in no step but in the totals: ${num(found.late.counters.opens)} opens, ${num(found.late.counters.clicks)} clicks.`);
+  const c = found.late.counters;
+  if (!c.opens && !c.clicks && !c.delivered) return null;
+  return h("p", { class: "note" }, `Came after its window was closed, and is in no step but in the totals: ${num(c.delivered)} deliveries, ${num(c.opens)} opens, ${num(c.clicks)} clicks.`);
 }
 
-function markTable(marks) {
-  return h("details", { class: "behind" }, h("summary", {}, `${marks.length} out of the ordinary`), table({
-    caption: "Out of the ordinary", rows: marks, columns: [
-      { name: "When", cell: m => when(m.start || m.at) }, { name: "Rate", cell: m => words(m.metric || "") },
-      { name: "Is", number: true, cell: m => percent(m.value) }, { name: "Expected", number: true, cell: m => percent(m.expected) },
-      { name: "Why", wrap: true, cell: m => m.why || m.direction || "" }],
-  }));
+// anomalyPanel shows a rate with what is in line, and what is not.
+export function anomalyPanel(page, path, params, { resolution, basis }) {
+  const rates = ["hard_bounced", "soft_bounced", "blocked", "delivered", page.people ? "human_opened" : "opened", page.people ? "human_delivered_clicked" : "delivered_clicked", "unsubscribed", "spam"];
+  const metric = rates.includes(page.query.get("metric")) ? page.query.get("metric") : rates[0];
+  return panel({
+    title: "Out of the ordinary", wide: true, about: "anomalies", controls: choice("Rate", metric, rates.map(r => [r, words(r)]), v => change({ metric: v })),
+    note: "Each step's rate beside the steps before it: what lies outside of the dashed lines is marked.",
+    load: options => page.get(path, { metric, resolution: resolution === "day" ? "day" : "hour", basis: basis === "event" ? "" : basis, tz: page.zone, ...params }, options),
+    render: found => found.points.length ? anomalies(found) : nothing("Nothing in this time."),
+  });
+}
+
+function anomalies(found) {
+  const at = p => Date.parse(p.start) / 1000, marked = found.points.filter(p => p.anomaly);
+  const line = (label, color, of, extra) => ({ label, color, values: found.points.map(of), ...extra });
+  const dash = { dash: [5, 5] };
+  return [
+    timeChart({
+      label: words(found.metric.name), x: found.points.map(at), marks: marked.map(p => ({ at: at(p) })), height: 200,
+      series: [line("rate", "open", p => p.rate), line("expected", "soft", p => p.expected), line("lowest in line", "soft", p => p.low, dash), line("highest in line", "soft", p => p.high, dash)],
+      format: v => percent(v), exact: v => v === null ? "unknown" : percent(v),
+    }),
+    h("p", { class: "note" }, `${found.metric.formula}. ${num(found.marked)} of ${num(found.points.length)} steps are out of the ordinary. ${found.method.text}`),
+    marked.length ? table({
+      caption: "Steps out of the ordinary", rows: marked, columns: [
+        { name: "When", cell: p => when(p.start) }, { name: "Rate", number: true, cell: p => percent(p.rate) }, { name: "Expected", number: true, cell: p => percent(p.expected) },
+        { name: "Of", number: true, cell: p => num(p.denominator) }, { name: "Why", wrap: true, cell: p => p.why }],
+    }) : null,
+  ];
 }

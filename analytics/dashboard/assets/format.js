@@ -48,8 +48,7 @@ function parts(zoned, seconds) {
 }
 
 export const when = (t, { seconds = false } = {}) => isTime(t) ? parts(zone(), seconds).format(new Date(t)) : unknown;
-export const whenUnix = s => parts(zone(), false).format(new Date(1000 * s));
-export const dayOf = t => isTime(t) ? t.slice(0, 10) : unknown;
+export const whenUnix = (s, zoned = zone()) => parts(zoned, false).format(new Date(1000 * s));
 
 export function ago(t, now = Date.now()) {
   return isTime(t) ? duration(Math.max(0, (now - Date.parse(t)) / 1000)) + " ago" : unknown;

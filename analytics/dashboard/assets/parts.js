@@ -99,19 +99,22 @@ export function machinePanel(page, path, params = {}) {
 // bouncePanel shows why messages did not arrive, by provider.
 export function bouncePanel(page, path, params = {}, wide = false) {
   return panel({
-    title: "Bounces and refusals", wide, about: "breakdowns", note: "Messages that were not delivered in the end, by outcome, class and reason, and by mailbox provider.",
-    load: options => page.get(path, params, options),
+    title: "Bounces and refusals", wide, about: "bounces", note: "Messages that were not delivered in the end, by mailbox provider, outcome, class and reason.",
+    load: options => page.get(path, { ...params, limit: 20 }, options),
     render: found => {
-      const items = found.items || found.bounces || [];
-      if (!items.length) return nothing("None.");
-      const count = i => i.messages ?? i.counters?.messages, most = Math.max(...items.map(count));
-      return table({
-        caption: "Bounces and refusals", rows: items, columns: [
-          { name: "Mailbox provider", wrap: true, cell: i => i.provider || "unknown" }, { name: "Outcome", cell: i => i.outcome },
-          { name: "Class", cell: i => i.bounce_class || "" }, { name: "Reason", wrap: true, cell: i => i.reject_reason || i.reason || "unknown" },
-          { name: "Messages", number: true, cell: i => num(count(i)) }, { name: "", cell: i => bar(count(i), most, "bad") }],
-      });
+      if (!found.total.counters.messages) return nothing("None.");
+      const providers = [...found.providers, ...(found.others ? [{ ...found.others, provider: `${num(found.others.count)} others` }] : [])];
+      const rows = providers.flatMap(p => p.reasons.map(r => ({ ...r, provider: p.provider || "unknown" }))), most = Math.max(...rows.map(r => r.messages));
+      const total = found.total.counters;
+      return [
+        tiles(...["hard_bounced", "soft_bounced", "rejected", "failed", "late_bounces"].map(n => tile({ name: words(n), key: "bounce." + n, kind: "bad", value: num(total[n]), definition: `of ${num(total.messages)} messages that were not delivered` }))),
+        table({
+          caption: "Bounces and refusals", rows, columns: [
+            { name: "Mailbox provider", wrap: true, cell: r => r.provider }, { name: "Outcome", cell: r => r.outcome },
+            { name: "Class", cell: r => r.bounce_class || (r.outcome === "bounced" ? "unknown" : "none") }, { name: "Reason", wrap: true, cell: r => r.reject_reason ? words(r.reject_reason) : "unknown" },
+            { name: "Messages", number: true, cell: r => num(r.messages) }, { name: "Of the provider's", number: true, title: "share of the messages of the provider that were not delivered", cell: r => measure(r.share, "ratio") },
+            { name: "", cell: r => bar(r.messages, most, "bad") }],
+        })];
     },
   });
 }
-

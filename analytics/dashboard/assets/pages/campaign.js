@@ -5,7 +5,7 @@ import { campaignPath } from "../api.js";
 import { panel, nothing } from "../panel.js";
 import { tiles, countTile, rateTile, rateTable } from "../figures.js";
 import { breakdownPanel, breakdownPath, providerTable } from "../breakdown.js";
-import { course, courseControls } from "../course.js";
+import { course, courseControls, anomalyPanel } from "../course.js";
 import { behind } from "../table.js";
 import { href } from "../route.js";
 import { num, when } from "../format.js";
@@ -21,6 +21,7 @@ function show(page) {
   return [
     totals(page, id),
     series(page, id),
+    anomalyPanel(page, campaignPath(id, "/anomalies"), { since: page.query.get("since"), until: page.query.get("until") }, stepsOf(page)),
     h("div", { class: "grid" },
       funnelPanel(page, campaignPath(id, "/funnel")), delayPanel(page, campaignPath(id, "/delays")),
       of("link", "Links", "Messages with a click on each link, and clicks, by the link's place in the mail. Values after the ? are taken out of links."),
@@ -63,22 +64,15 @@ function totals(page, id) {
   });
 }
 
+const stepsOf = page => ({ resolution: page.query.get("resolution") || "hour", basis: page.query.get("basis") || "event" });
+
 function series(page, id) {
-  const resolution = page.query.get("resolution") || "hour", basis = page.query.get("basis") || "event";
+  const { resolution, basis } = stepsOf(page);
   const since = page.query.get("since"), until = page.query.get("until");
   return panel({
     title: "Over time", wide: true, about: "buckets", controls: courseControls(page, { resolution, basis }),
     note: basis === "event" ? "Each count at the time it happened." : "All counts of a message at the time it was sent.",
-    load: async options => {
-      const asked = { resolution, basis: basis === "event" ? "" : basis, tz: page.zone, since, until };
-      const marks = page.get("/v1/anomalies", { campaigns: id, resolution: "hour", tz: page.zone }, options).catch(e => {
-        if (e.name === "AbortError") throw e;
-        return null; // the course is known without them
-      });
-      const [found, anomalies] = await Promise.all([page.get(campaignPath(id, "/series"), asked, options), marks]);
-      return { found, anomalies };
-    },
-    render: ({ found, anomalies }) => [course(found, { people: page.people, label: "Over time", anomalies }),
-      anomalies ? null : h("p", { class: "note" }, "What is out of the ordinary is unknown.")],
+    load: options => page.get(campaignPath(id, "/series"), { resolution, basis: basis === "event" ? "" : basis, tz: page.zone, since, until }, options),
+    render: found => course(found, { people: page.people, label: "Over time" }),
   });
 }

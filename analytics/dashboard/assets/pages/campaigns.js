@@ -5,7 +5,7 @@ import { table } from "../table.js";
 import { href, change } from "../route.js";
 import { num, measure, when, words } from "../format.js";
 import { sparkline } from "../picture.js";
-import { course } from "../course.js";
+import { course, anomalyPanel } from "../course.js";
 import { periodOf, periodChoice } from "../period.js";
 
 const step = 25;
@@ -77,11 +77,11 @@ function course30(c) {
 }
 
 function tenant(page) {
-  const period = periodOf(page), resolution = page.query.get("resolution") || "day", basis = page.query.get("basis") || "event";
-  return panel({
+  const { since } = periodOf(page);
+  return [panel({
     title: "All campaigns together", wide: true, about: "buckets", controls: periodChoice(page),
     note: "Each count at its time, by days of the time zone.",
-    load: options => page.get("/v1/series", { resolution, basis: basis === "event" ? "" : basis, tz: page.zone, since: period.since }, options),
+    load: options => page.get("/v1/series", { resolution: "day", tz: page.zone, since }, options),
     render: found => course(found, { people: page.people, label: "All campaigns together" }),
-  });
+  }), anomalyPanel(page, "/v1/anomalies", { since }, { resolution: "day", basis: "event" })];
 }

@@ -5,7 +5,7 @@ import { table } from "../table.js";
 import { interval } from "../picture.js";
 import { campaignLink } from "../calls.js";
 import { change } from "../route.js";
-import { num, percent, words } from "../format.js";
+import { num, measure, words } from "../format.js";
 
 export default { title: () => "Compare", show };
 
@@ -39,31 +39,35 @@ function result(page, ids, metric) {
     title: words(metric), wide: true, about: "comparison",
     note: "Each rate with its 95 % interval (Wilson), the difference with its own (Newcombe), and a test whether chance alone would give such a difference.",
     load: options => page.get("/v1/compare", { campaigns: ids.join(","), metric }, options),
-    render: found => [rateRows(found), pairRows(found)],
+    render: found => {
+      const m = found.metrics[0], names = new Map(found.campaigns.map(c => [c.id, c.name]));
+      return [h("p", {}, h("code", {}, m.formula)), rateRows(m, names), pairRows(m, names, found.method)];
+    },
   });
 }
 
-function rateRows(found) {
-  const list = found.campaigns, top = Math.max(...list.map(c => bound(c, "high") ?? 0)) * 1.05 || 1;
+function rateRows(metric, names) {
+  const list = metric.campaigns, top = Math.max(...list.map(c => c.high ?? 0)) * 1.05 || 1;
   return table({
     caption: "Rates with their intervals", rows: list, columns: [
-      { name: "Campaign", wrap: true, cell: c => campaignLink(c.id, c.name) },
-      { name: "Rate", number: true, cell: c => percent(c.value ?? c.rate) },
-      { name: found.formula || "Of", number: true, cell: c => `${num(c.numerator)} of ${num(c.denominator)}` },
-      { name: "95 % from", number: true, cell: c => percent(bound(c, "low")) }, { name: "to", number: true, cell: c => percent(bound(c, "high")) },
-      { name: "", cell: c => interval({ low: bound(c, "low"), value: c.value ?? c.rate, high: bound(c, "high") }, top, `${percent(c.value ?? c.rate)}, between ${percent(bound(c, "low"))} and ${percent(bound(c, "high"))}`) }],
+      { name: "Campaign", wrap: true, cell: c => campaignLink(c.id, names.get(c.id)) },
+      { name: "Rate", number: true, cell: c => measure(c.rate, "ratio") },
+      { name: "Numerator", number: true, cell: c => num(c.numerator) }, { name: "Denominator", number: true, cell: c => num(c.denominator) },
+      { name: "95 % from", number: true, cell: c => measure(c.low, "ratio") }, { name: "to", number: true, cell: c => measure(c.high, "ratio") },
+      { name: "", cell: c => interval({ low: c.low, value: c.rate, high: c.high }, top, `${measure(c.rate, "ratio")}, between ${measure(c.low, "ratio")} and ${measure(c.high, "ratio")}`) }],
   });
 }
 
-const bound = (x, name) => x.interval ? x.interval[name] : x[name];
+const small = p => p === null ? "unknown" : p < 0.0001 ? "below 0.0001" : p.toFixed(4);
 
-function pairRows(found) {
-  return (found.pairs || found.differences || []).map(p => {
-    const value = p.p_adjusted ?? p.p_value ?? p.p;
-    const sure = value !== null && value !== undefined && value < 0.05;
-    return h("div", {}, h("h3", {}, "Difference"), h("p", {}, h("strong", { class: sure ? "good" : "" }, value === null || value === undefined ? "unknown" : sure ? "More than chance." : "May be chance."),
-      ` ${p.a} − ${p.b}: ${percent(p.difference)} (95 % from ${percent(bound(p, "low"))} to ${percent(bound(p, "high"))}), p = ${value === null || value === undefined ? "unknown" : value < 0.0001 ? "< 0.0001" : value.toFixed(4)}`,
-      p.test ? ` by ${p.test}` : "", p.z !== null && p.z !== undefined ? `, z = ${p.z.toFixed(2)}` : "", "."),
-      p.enough === false || found.enough === false ? h("p", { class: "note" }, "There are few messages: the exact test was used.") : null);
-  });
+function pairRows(metric, names, method) {
+  const call = id => names.get(id) || id;
+  return metric.pairs.map(p => h("div", { "data-pair": `${p.a} ${p.b}` }, h("h3", {}, `${call(p.a)} − ${call(p.b)}`),
+    h("p", {}, h("strong", { class: p.significant ? "good" : "" }, p.p === null ? "Unknown: nothing to compare." : p.significant ? "More than chance." : "May be chance."),
+      ` Difference ${points(p.difference)}, 95 % from ${points(p.low)} to ${points(p.high)}; p = ${small(p.p_adjusted)}${p.p_adjusted === p.p ? "" : ` (alone ${small(p.p)})`}, ${p.test}${p.z === null ? "" : `, z = ${p.z.toFixed(2)}`}.`),
+    p.enough ? null : h("p", { class: "note" }, "There are too few messages for the normal approximation: the test is exact."),
+    method.p ? h("p", { class: "note" }, method.p) : null));
 }
+
+// points are of a difference of shares, with its sign.
+const points = v => v === null ? "unknown" : `${v > 0 ? "+" : ""}${(100 * v).toFixed(2)} points`;

@@ -3,14 +3,14 @@ import { h } from "../dom.js";
 import { panel, nothing, choice, field } from "../panel.js";
 import { timeChart } from "../chart.js";
 import { change } from "../route.js";
-import { measure, percent, words } from "../format.js";
+import { num, measure, percent, words } from "../format.js";
 import { periodOf, periodChoice } from "../period.js";
 import { providerTable, breakdownPath } from "../breakdown.js";
 import { bouncePanel } from "../parts.js";
 
 export default { title: () => "Deliverability", show };
 
-const colors = ["open", "human", "click", "deliver", "accent", "bad", "soft"];
+const colors = ["open", "human", "click", "deliver", "accent", "bad"];
 
 function show(page) {
   const { since } = periodOf(page), campaigns = page.query.get("campaigns") || "";
@@ -39,21 +39,12 @@ function overTime(page, params) {
 }
 
 function draw(found, rate) {
-  const lines = linesOf(found, rate);
-  if (!lines.x.length) return nothing("Nothing was sent in this time.");
-  const definition = (found.definitions || []).find(d => d.name === rate);
-  return [timeChart({ label: `${words(rate)} by mailbox provider`, x: lines.x, series: lines.series, format: v => measure(v, "ratio"), exact: v => v === null ? "none" : percent(v) }),
-    definition ? h("p", { class: "note" }, `${definition.formula}, of messages sent in each step.`) : null];
+  if (!found.starts.length) return nothing("Nothing was sent in this time.");
+  const line = (item, label, color) => ({ label, color, values: item.points.map(p => p.rates[rate] ?? null) });
+  const series = found.items.slice(0, 6).map((item, n) => line(item, item.value || "unknown", colors[n]));
+  if (found.others) series.push(line(found.others, `${num(found.others.count)} others`, "soft"));
+  const definition = found.definitions.find(d => d.name === rate);
+  return [
+    timeChart({ label: `${words(rate)} by mailbox provider`, x: found.starts.map(s => Date.parse(s) / 1000), series, zoned: "UTC", format: v => measure(v, "ratio"), exact: v => v === null ? "none" : percent(v) }),
+    h("p", { class: "note" }, `${definition.formula}, of the messages sent in each step. All providers together: ${measure(found.total.rates[rate], definition.unit)}.`)];
 }
-
-function linesOf(found, rate) {
-  const items = [...(found.items || found.series || [])];
-  if (found.others) items.push({ value: "others", ...found.others });
-  const starts = [...new Set(items.flatMap(i => i.buckets.map(b => b.start)))].sort();
-  const series = items.slice(0, 7).map((item, n) => {
-    const at = new Map(item.buckets.map(b => [b.start, b.rates?.[rate] ?? null]));
-    return { label: item.value || item.provider || "unknown", color: colors[n], values: starts.map(s => at.get(s) ?? null) };
-  });
-  return { x: starts.map(s => Date.parse(s) / 1000), series };
-}
-

@@ -5,7 +5,7 @@ import { panel, nothing, choice, field } from "../panel.js";
 import { table } from "../table.js";
 import { tiles, tile } from "../figures.js";
 import { change } from "../route.js";
-import { num, percent, words, compact } from "../format.js";
+import { num, measure, when, words, compact } from "../format.js";
 import { periodOf, periodChoice } from "../period.js";
 import { funnelPanel, delayPanel } from "../parts.js";
 
@@ -93,20 +93,25 @@ function halfBy(c, counter) {
 function hygiene(page) {
   return panel({
     title: "Recipients", wide: true, about: "hygiene",
-    note: "Of all times. Never engaged: enough messages were delivered, and none was opened or clicked by a person.",
+    note: "Of all times, each recipient once. Never engaged: enough messages were delivered, and none was opened or clicked by a person.",
     load: options => page.get("/v1/hygiene", {}, options),
     render: found => hygieneParts(found),
   });
 }
 
-export function hygieneParts(found) {
-  const groups = found.groups || found.shares || [];
+function hygieneParts(found) {
+  const rate = name => found.definitions.find(d => d.name === name);
   return [
-    tiles(groups.map(g => tile({ name: words(g.name), key: "hygiene." + g.name, value: num(g.recipients), definition: `${g.definition || ""}${g.share === null || g.share === undefined ? "" : `: ${percent(g.share)} of ${num(found.recipients)}`}` }))),
-    found.dead_domains?.length ? [h("h3", {}, "Domains where nothing arrives"), table({
+    tiles(found.conditions.map(c => tile({
+      name: words(c.name), key: "hygiene." + c.name, value: num(found.counters[c.name]),
+      definition: c.condition + (rate(c.name) ? `; ${rate(c.name).formula}: ${measure(found.rates[c.name], "ratio")}` : ""),
+    }))),
+    h("h3", {}, "Domains where nothing arrives"),
+    found.dead_domains.length ? [h("p", { class: "note" }, `${num(found.dead_domain_count)} domains of at least ${num(found.min_domain_recipients)} recipients, ${num(found.dead_domain_recipients)} recipients in all: no message was delivered, and some bounced.`), table({
       caption: "Domains where nothing arrives", rows: found.dead_domains, columns: [
         { name: "Domain", wrap: true, cell: d => d.domain }, { name: "Recipients", number: true, cell: d => num(d.recipients) }, { name: "Messages", number: true, cell: d => num(d.messages) },
-        { name: "Delivered", number: true, cell: d => num(d.delivered) }, { name: "Hard bounced", number: true, cell: d => num(d.hard_bounced) }],
-    })] : nothing("No domain where nothing arrives."),
+        { name: "Hard bounced", number: true, cell: d => num(d.hard_bounced) }, { name: "Soft bounced", number: true, cell: d => num(d.soft_bounced) }, { name: "Refused by the provider", number: true, cell: d => num(d.rejected) },
+        { name: "Last sent", number: true, cell: d => when(d.last_sent_at) }],
+    })] : nothing(`None of at least ${num(found.min_domain_recipients)} recipients.`),
   ];
 }

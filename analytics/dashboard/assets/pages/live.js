@@ -45,6 +45,7 @@ function show(page) {
   };
   source.onopen = () => { state.classList.remove("bad"); tell("Following: events appear as they come."); };
   source.addEventListener("event", take);
+  source.addEventListener("skipped", e => { seen += JSON.parse(e.data).events; tell(); });
   source.addEventListener("problem", e => { state.classList.add("bad"); tell("unknown: " + (JSON.parse(e.data).detail || "the database did not answer")); });
   source.onerror = () => {
     state.classList.add("bad");
@@ -61,7 +62,7 @@ function show(page) {
 }
 
 function line(e) {
-  const rest = [e.provider, e.recipient_domain, e.country, e.url, e.bounce_class, e.reject_reason, e.machine === "human" ? null : e.machine].filter(Boolean).join(" · ");
+  const rest = [e.provider, e.domain, e.country, e.url, e.bounce_class, e.reject_reason, e.machine === "human" ? null : e.machine].filter(Boolean).join(" · ");
   return h("li", {}, h("time", { datetime: e.occurred_at }, when(e.occurred_at, { seconds: true })), h("span", { class: "type " + e.type }, words(e.type)),
     h("span", {}, campaignLink(e.campaign_id, e.campaign_name), " · recipient ", recipientLink(e.recipient_id), rest ? " · " + rest : ""));
 }

@@ -3,7 +3,7 @@
 import { h, say } from "../dom.js";
 import { panel, field, nothing, failure } from "../panel.js";
 import { table } from "../table.js";
-import { tiles, tile } from "../figures.js";
+import { tiles, tile, countTile } from "../figures.js";
 import { href, go } from "../route.js";
 import { campaignLink, triggerTable, deliveryTable } from "../calls.js";
 import { num, when, words, isTime } from "../format.js";
@@ -24,7 +24,7 @@ function finder(page) {
     if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(who)) return go(href("recipient", who.toLowerCase()));
     try {
       const found = await page.post("/v1/recipients/lookup", { address: who });
-      go(href("recipient", found.id || found.recipient_id));
+      go(href("recipient", found.id));
     } catch (error) {
       if (error.name !== "AbortError") answer.replaceChildren(failure(error));
     }
@@ -55,13 +55,13 @@ function summary(page) {
     render: found => {
       events.replaceChildren();
       show(found);
-      const s = found.summary || {};
+      const s = found.summary;
       return [
         suppressions(found.suppressions || []),
-        tiles(tile({ name: "Domain", key: "domain", value: s.recipient_domain || s.domain || "unknown" }),
-          ...["messages", "delivered", "hard_bounced", "human_opened", "human_opens", "human_clicked", "human_clicks", "unsubscribed", "complained"].map(n =>
-            tile({ name: words(n), key: "counter." + n, value: num((s.counters || s)[n]) })),
-          ...["last_sent_at", "last_opened_at", "last_clicked_at"].map(n => tile({ name: words(n.replace("_at", "")), key: n, value: isTime(s[n]) ? when(s[n]) : "none known" }))),
+        s ? tiles(tile({ name: "Domain", key: "domain", value: s.domain || "unknown" }),
+          ...["messages", "delivered", "hard_bounced", "human_opened", "human_opens", "human_clicked", "human_clicks", "unsubscribed", "complained"].map(n => countTile(s.counters, n)),
+          ...["last_sent_at", "last_opened_at", "last_clicked_at"].map(n => tile({ name: words(n.replace("_at", "")), key: n, value: isTime(s[n]) ? when(s[n]) : "none known" })))
+          : nothing("No message to this recipient is known."),
         h("h3", {}, "Events, the latest first"), found.events?.length ? [events, more] : nothing("None."),
         h("h3", {}, "Messages"), messages(found.messages || []),
         h("h3", {}, "Rules that fired"), found.triggers?.length ? triggerTable(found.triggers) : nothing("None."),
@@ -72,13 +72,13 @@ function summary(page) {
 }
 
 function suppressions(list) {
-  const now = list.filter(s => s.active !== false);
-  return now.length ? h("p", {}, h("strong", { class: "bad" }, "Must not be mailed: "), now.map(s => `${words(s.reason)}${s.scope && s.scope !== "all" ? ` (list ${s.scope})` : ""} since ${when(s.since || s.suppressed_at)}`).join("; "))
+  const now = list.filter(s => s.active);
+  return now.length ? h("p", {}, h("strong", { class: "bad" }, "Must not be mailed: "), now.map(s => `${words(s.reason)}${s.scope === "all" ? "" : ` (${s.scope})`} since ${when(s.since)}`).join("; "))
     : h("p", {}, h("strong", { class: "good" }, "May be mailed: "), "nothing on the suppression list.");
 }
 
 function eventLine(e) {
-  const what = [e.campaign_name || e.campaign_id, e.url, e.bounce_class && `${e.bounce_class} bounce`, e.reject_reason || e.reason, [e.client, e.os, e.device].filter(Boolean).join(", "), e.country,
+  const what = [e.campaign_name || e.campaign_id, e.url, e.bounce_class && `${e.bounce_class} bounce`, e.reject_reason, [e.client, e.os, e.device].filter(Boolean).join(", "), e.country,
     e.machine && e.machine !== "human" ? `by ${e.machine === "unknown" ? "nobody knows whom" : "a " + e.machine}` : null].filter(Boolean);
   return h("li", {}, h("time", { datetime: e.occurred_at }, when(e.occurred_at, { seconds: true })), h("span", { class: "type " + e.type }, words(e.type)), h("span", {}, what.join(" · ")));
 }
@@ -87,7 +87,7 @@ function messages(list) {
   return list.length ? table({
     caption: "Messages", rows: list, columns: [
       { name: "Sent", cell: m => when(m.sent_at) }, { name: "Campaign", wrap: true, cell: m => campaignLink(m.campaign_id, m.campaign_name) },
-      { name: "Outcome", cell: m => m.outcome || "unknown" },
+      { name: "Outcome", cell: m => [m.outcome || "unknown", m.bounce_class, m.reject_reason].filter(Boolean).join(", ") },
       { name: "First open by a person", cell: m => isTime(m.first_human_opened_at) ? when(m.first_human_opened_at) : "none known" },
       { name: "First click by a person", cell: m => isTime(m.first_human_clicked_at) ? when(m.first_human_clicked_at) : "none known" },
       { name: "Opens", number: true, cell: m => num(m.opens) }, { name: "Clicks", number: true, cell: m => num(m.clicks) }],

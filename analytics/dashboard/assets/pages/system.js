@@ -93,10 +93,10 @@ function rejections(page) {
     title: "Rejected webhooks", wide: true, note: "What could not be read, and why: the latest 20. They are kept, and can be sent through again after a fix.",
     load: options => page.get("/v1/rejections", { limit: 20 }, options),
     render: found => {
-      const list = found.rejections || found.items || [];
+      const list = found.rejections;
       return list.length ? table({ caption: "Rejected webhooks", rows: list, columns: [
-        { name: "When", cell: r => when(r.rejected_at || r.received_at, { seconds: true }) }, { name: "Source", wrap: true, cell: r => r.source || "unknown" },
-        { name: "Reason", wrap: true, cell: r => r.reason }, { name: "Detail", wrap: true, cell: r => r.detail || r.error || "" }] }) : nothing("None.");
+        { name: "When", cell: r => when(r.received_at, { seconds: true }) }, { name: "Source", wrap: true, cell: r => r.source || "unknown" },
+        { name: "Reason", wrap: true, cell: r => r.reason }, { name: "Field", cell: r => r.field || "none" }, { name: "Detail", wrap: true, cell: r => r.detail || "none" }] }) : nothing("None.");
     },
   });
 }
