@@ -22,14 +22,14 @@ FROM (SELECT v, d, %s, row_number() OVER (ORDER BY %s) AS place FROM (
 %s
 ) WHERE %s != 0)
 GROUP BY shown, sv, sd ORDER BY min(place)`,
-		limit, d.share, d.unknown, sums(d.counters, ""), counters, order, values, strings.Join(d.counters, " != 0 OR ")), args
+		limit, d.share, d.unknown, sumsOf(d.counters, ""), counters, order, values, strings.Join(d.counters, " != 0 OR ")), args
 }
 
 // values is the query for all values: v, d and the counters under their names.
 func (b *Breakdown) values(tenant string) (string, []any) {
 	d := &b.dimension
 	f := b.filter(tenant, d.of)
-	named := sums(d.counters, "named")
+	named := sumsOf(d.counters, "named")
 	switch {
 	case d.of == schemas.DimensionReason:
 		return "SELECT detail AS v, '' AS d, " + named + " FROM breakdowns WHERE " + f.String() + " GROUP BY detail", f.args
@@ -39,8 +39,8 @@ func (b *Breakdown) values(tenant string) (string, []any) {
 	return "SELECT value AS v, '' AS d, " + named + " FROM breakdowns WHERE " + f.String() + " GROUP BY value", f.args
 }
 
-// sums are the sums of counters, under their own names where named is not empty.
-func sums(counters []string, named string) string {
+// sumsOf are the sums of counters, under their own names where named is not empty.
+func sumsOf(counters []string, named string) string {
 	parts := make([]string, len(counters))
 	for i, c := range counters {
 		if parts[i] = "sum(" + c + ")"; named != "" {
