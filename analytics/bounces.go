@@ -31,7 +31,7 @@ type ProviderBounces struct {
 	Provider string `json:"provider,omitempty"`
 	// Count is how many providers these are; only of others.
 	Count int64 `json:"count,omitempty"`
-	rated
+	Rated
 	// Reasons are the most frequent first.
 	Reasons []BounceReason `json:"reasons"`
 }
@@ -85,14 +85,14 @@ func (a *API) bounces(ctx context.Context, r *http.Request) (Bounces, error) {
 	})
 	b.Total = together(byProvider)
 	b.Total.Counters["sent"] = sent.Messages
-	b.Total.rated = rate(b.Total.Counters, b.Total.Counters, b.Definitions)
+	b.Total.Rated = rate(b.Total.Counters, b.Total.Counters, b.Definitions)
 	for i := range byProvider {
-		byProvider[i].rated = rate(byProvider[i].Counters, b.Total.Counters, b.Definitions)
+		byProvider[i].Rated = rate(byProvider[i].Counters, b.Total.Counters, b.Definitions)
 	}
 	b.Providers = byProvider
 	if len(byProvider) > limit {
 		others := together(byProvider[limit:])
-		others.rated, others.Count = rate(others.Counters, b.Total.Counters, b.Definitions), int64(len(byProvider)-limit)
+		others.Rated, others.Count = rate(others.Counters, b.Total.Counters, b.Definitions), int64(len(byProvider)-limit)
 		b.Providers, b.Others = byProvider[:limit], &others
 	}
 	for i := range b.Providers {
@@ -122,7 +122,7 @@ func (a *API) readBounces(ctx context.Context, p *SentPeriod) ([]ProviderBounces
 		if !known {
 			i = len(list)
 			at[provider] = i
-			list = append(list, ProviderBounces{Provider: provider, rated: rated{Counters: namedCounts{}}})
+			list = append(list, ProviderBounces{Provider: provider, Rated: Rated{Counters: Counts{}}})
 		}
 		for j, name := range bounceCounters {
 			list[i].Counters[name] += n[j]
@@ -142,7 +142,7 @@ func reasonOf(detail string, messages, late int64) BounceReason {
 
 // together adds up what several providers have.
 func together(list []ProviderBounces) ProviderBounces {
-	sum := ProviderBounces{rated: rated{Counters: namedCounts{}}}
+	sum := ProviderBounces{Rated: Rated{Counters: Counts{}}}
 	for _, name := range bounceCounters {
 		sum.Counters[name] = 0
 	}

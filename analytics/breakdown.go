@@ -31,7 +31,7 @@ type Breakdown struct {
 	// Total has each message once. Where a message can have several values, as it
 	// can be opened in two countries, opened, clicked and their like add up to
 	// more over the values than the total has.
-	Total rated `json:"total"`
+	Total Rated `json:"total"`
 	// UnknownShare is how much of the total is of an unknown value, as the
 	// definition of that name says; null where there is nothing.
 	UnknownShare *float64 `json:"unknown_share"`
@@ -46,13 +46,13 @@ type BreakdownItem struct {
 	Value string `json:"value"`
 	// Detail is the position of a link in its message, where it is known.
 	Detail string `json:"detail,omitempty"`
-	rated
+	Rated
 }
 
 // BreakdownOthers are several values together.
 type BreakdownOthers struct {
 	Count int64 `json:"count"`
-	rated
+	Rated
 }
 
 // breakdown answers with a breakdown of one campaign, several, or the tenant.
@@ -95,14 +95,14 @@ func (b *Breakdown) read(r *http.Request) (limit int, err error) {
 
 // parts are what a breakdown is made of.
 type parts struct {
-	total, others namedCounts
+	total, others Counts
 	values        int64 // of others
 	unknown       int64 // of the counter whose share is told
 }
 
 func (a *API) fillBreakdown(ctx context.Context, b *Breakdown, limit int) (err error) {
 	b.ComputedAt = time.Now().UTC()
-	none := make(namedCounts, len(b.Counters))
+	none := make(Counts, len(b.Counters))
 	for _, name := range b.Counters {
 		none[name] = 0
 	}
@@ -120,7 +120,7 @@ func (a *API) fillBreakdown(ctx context.Context, b *Breakdown, limit int) (err e
 	}
 	rates := b.dimension.rates
 	for i := range b.Items {
-		b.Items[i].rated = rate(b.Items[i].Counters, of.total, rates)
+		b.Items[i].Rated = rate(b.Items[i].Counters, of.total, rates)
 	}
 	if of.values > 0 {
 		b.Others = &BreakdownOthers{of.values, rate(of.others, of.total, rates)}
@@ -163,7 +163,7 @@ func (a *API) valueParts(ctx context.Context, b *Breakdown, of *parts, limit int
 }
 
 // scanCounters reads a row of some fields and the counters of these names.
-func scanCounters(rows driver.Rows, names []string, fields ...any) (namedCounts, error) {
+func scanCounters(rows driver.Rows, names []string, fields ...any) (Counts, error) {
 	n := make([]int64, len(names))
 	for i := range n {
 		fields = append(fields, &n[i])
@@ -171,7 +171,7 @@ func scanCounters(rows driver.Rows, names []string, fields ...any) (namedCounts,
 	if err := rows.Scan(fields...); err != nil {
 		return nil, err
 	}
-	counters := make(namedCounts, len(n))
+	counters := make(Counts, len(n))
 	for i, name := range names {
 		counters[name] = n[i]
 	}
@@ -179,7 +179,7 @@ func scanCounters(rows driver.Rows, names []string, fields ...any) (namedCounts,
 }
 
 // totalOf adds what the values do not tell.
-func (a *API) totalOf(ctx context.Context, b *Breakdown, total namedCounts) error {
+func (a *API) totalOf(ctx context.Context, b *Breakdown, total Counts) error {
 	d := &b.dimension
 	if len(d.beside) == 0 {
 		return nil
@@ -201,14 +201,14 @@ func (b *Breakdown) sheet() sheet {
 	counters := append(append([]string{}, b.Counters...), b.dimension.beside...)
 	s := sheet{name: "breakdown-" + b.By, columns: append([]sheetColumn{{"part", columnText}, {"value", columnText}, {"detail", columnText}},
 		ratedSheetColumns(counters, b.dimension.rates)...)}
-	row := func(part, value, detail string, r *rated) {
+	row := func(part, value, detail string, r *Rated) {
 		s.rows = append(s.rows, append([]any{part, value, detail}, r.cells(counters, b.dimension.rates)...))
 	}
 	for i := range b.Items {
-		row("value", b.Items[i].Value, b.Items[i].Detail, &b.Items[i].rated)
+		row("value", b.Items[i].Value, b.Items[i].Detail, &b.Items[i].Rated)
 	}
 	if b.Others != nil {
-		row("others", fmt.Sprint(b.Others.Count), "", &b.Others.rated)
+		row("others", fmt.Sprint(b.Others.Count), "", &b.Others.Rated)
 	}
 	row("total", "", "", &b.Total)
 	return s

@@ -29,7 +29,7 @@ func (a *API) providerParts(ctx context.Context, b *Breakdown, of *parts, limit 
 	}
 	var all []BreakdownItem
 	for name, sum := range providers {
-		item := BreakdownItem{Value: name, rated: rated{Counters: countsOf(sum, b.Counters)}}
+		item := BreakdownItem{Value: name, Rated: Rated{Counters: countsOf(sum, b.Counters)}}
 		of.total.add(item.Counters)
 		all = append(all, item)
 	}
@@ -43,7 +43,7 @@ func (a *API) providerParts(ctx context.Context, b *Breakdown, of *parts, limit 
 		return cmp.Or(cmp.Compare(y.Counters[b.Order], x.Counters[b.Order]), cmp.Compare(x.Value, y.Value))
 	})
 	shown := min(limit, len(all))
-	of.values, of.others = int64(len(all)-shown), namedCounts{}
+	of.values, of.others = int64(len(all)-shown), Counts{}
 	for _, item := range all[shown:] {
 		of.others.add(item.Counters)
 	}
@@ -60,7 +60,7 @@ func (a *API) domainParts(ctx context.Context, b *Breakdown, of *parts, limit in
 	}
 	f := b.filter(a.cfg.Tenant, schemas.DimensionDomain)
 	f.add("value IN (?)", top.domains)
-	found := make(map[string]namedCounts, len(top.domains))
+	found := make(map[string]Counts, len(top.domains))
 	query := "SELECT value, " + sumsOf(b.Counters, "") + " FROM breakdowns WHERE " + f.String() + " GROUP BY value"
 	if err := a.each(ctx, "domains", query, f.args, func(rows driver.Rows) error {
 		var domain string
@@ -78,7 +78,7 @@ func (a *API) domainParts(ctx context.Context, b *Breakdown, of *parts, limit in
 	of.total = countsOf(&total, b.Counters)
 	of.unknown, of.values, of.others = top.unknown, top.count-int64(len(top.domains)), countsOf(&total, b.Counters)
 	for _, domain := range top.domains {
-		b.Items = append(b.Items, BreakdownItem{Value: domain, rated: rated{Counters: found[domain]}})
+		b.Items = append(b.Items, BreakdownItem{Value: domain, Rated: Rated{Counters: found[domain]}})
 		for name, n := range found[domain] {
 			of.others[name] -= n
 		}

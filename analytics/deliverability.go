@@ -41,10 +41,10 @@ type DeliverabilityItem struct {
 	Value string `json:"value"`
 	// Count is how many these are; only of others.
 	Count int64 `json:"count,omitempty"`
-	rated
+	Rated
 	// Points has one for each of Starts. The share of a point is that of all
 	// messages of its bucket.
-	Points []rated `json:"points"`
+	Points []Rated `json:"points"`
 }
 
 // deliverabilityCounters are those of messages that tell how they fared.
@@ -91,14 +91,14 @@ func (a *API) deliverability(ctx context.Context, r *http.Request) (Deliverabili
 	return d, d.fill(courses, limit)
 }
 
-// course are the counters of one provider or domain by the start of a bucket.
-type course struct {
+// valueCourse are the counters of one provider or domain by the start of a bucket.
+type valueCourse struct {
 	value   string
 	count   int64 // of those that are folded into it
-	buckets map[int64]namedCounts
+	buckets map[int64]Counts
 }
 
-func (c *course) messages() (n int64) {
+func (c *valueCourse) messages() (n int64) {
 	for _, b := range c.buckets {
 		n += b["messages"]
 	}
@@ -115,8 +115,8 @@ func (d *Deliverability) bucketOf(day int64) int64 {
 }
 
 // fill makes the answer of the courses, of which at most one is of several.
-func (d *Deliverability) fill(courses []course, limit int) error {
-	slices.SortFunc(courses, func(a, b course) int {
+func (d *Deliverability) fill(courses []valueCourse, limit int) error {
+	slices.SortFunc(courses, func(a, b valueCourse) int {
 		return cmp.Or(cmp.Compare(a.count, b.count), cmp.Compare(b.messages(), a.messages()), cmp.Compare(a.value, b.value))
 	})
 	shown := min(limit, len(courses))
@@ -145,13 +145,13 @@ func (d *Deliverability) fill(courses []course, limit int) error {
 }
 
 // joined adds courses up.
-func joined(courses []course) course {
-	sum := course{buckets: map[int64]namedCounts{}}
+func joined(courses []valueCourse) valueCourse {
+	sum := valueCourse{buckets: map[int64]Counts{}}
 	for _, c := range courses {
 		sum.count += max(c.count, 1)
 		for at, n := range c.buckets {
 			if sum.buckets[at] == nil {
-				sum.buckets[at] = namedCounts{}
+				sum.buckets[at] = Counts{}
 			}
 			sum.buckets[at].add(n)
 		}
@@ -161,7 +161,7 @@ func joined(courses []course) course {
 
 // starts lists where the buckets begin: of the period that was asked for, or from
 // the first to the last in which anything was sent.
-func (d *Deliverability) starts(counted map[int64]namedCounts) ([]int64, error) {
+func (d *Deliverability) starts(counted map[int64]Counts) ([]int64, error) {
 	if len(counted) == 0 {
 		return nil, nil
 	}
@@ -189,9 +189,9 @@ func (d *Deliverability) starts(counted map[int64]namedCounts) ([]int64, error) 
 	return starts, nil
 }
 
-func (d *Deliverability) item(c, total *course, starts []int64) DeliverabilityItem {
+func (d *Deliverability) item(c, total *valueCourse, starts []int64) DeliverabilityItem {
 	none := d.none()
-	item := DeliverabilityItem{Value: c.value, Points: make([]rated, len(starts))}
+	item := DeliverabilityItem{Value: c.value, Points: make([]Rated, len(starts))}
 	sum, all := d.none(), d.none()
 	for i, at := range starts {
 		n, of := c.buckets[at], total.buckets[at]
@@ -205,13 +205,13 @@ func (d *Deliverability) item(c, total *course, starts []int64) DeliverabilityIt
 		all.add(of)
 		item.Points[i] = rate(n, of, d.Definitions)
 	}
-	item.rated = rate(sum, all, d.Definitions)
+	item.Rated = rate(sum, all, d.Definitions)
 	return item
 }
 
 // none are counters of nothing.
-func (d *Deliverability) none() namedCounts {
-	none := make(namedCounts, len(d.Counters))
+func (d *Deliverability) none() Counts {
+	none := make(Counts, len(d.Counters))
 	for _, name := range d.Counters {
 		none[name] = 0
 	}

@@ -12,7 +12,7 @@ import (
 
 // readCourses reads the course of each provider, or of the domains with most
 // messages and of the others together.
-func (a *API) readCourses(ctx context.Context, d *Deliverability, limit int) ([]course, error) {
+func (a *API) readCourses(ctx context.Context, d *Deliverability, limit int) ([]valueCourse, error) {
 	if d.By == "domain" {
 		return a.domainCourses(ctx, d, limit)
 	}
@@ -31,21 +31,21 @@ func (a *API) readCourses(ctx context.Context, d *Deliverability, limit int) ([]
 }
 
 // coursesOf gathers courses by their values.
-type coursesOf map[string]*course
+type coursesOf map[string]*valueCourse
 
-func (c coursesOf) add(value string, at int64, n namedCounts) {
+func (c coursesOf) add(value string, at int64, n Counts) {
 	of := c[value]
 	if of == nil {
-		of = &course{value: value, buckets: map[int64]namedCounts{}}
+		of = &valueCourse{value: value, buckets: map[int64]Counts{}}
 		c[value] = of
 	}
 	if of.buckets[at] == nil {
-		of.buckets[at] = namedCounts{}
+		of.buckets[at] = Counts{}
 	}
 	of.buckets[at].add(n)
 }
 
-func (c coursesOf) list() (list []course) {
+func (c coursesOf) list() (list []valueCourse) {
 	for _, of := range c {
 		list = append(list, *of)
 	}
@@ -54,7 +54,7 @@ func (c coursesOf) list() (list []course) {
 
 // domainCourses ranks the domains first, and reads the days of the first of them
 // only: those of all would be a million rows.
-func (a *API) domainCourses(ctx context.Context, d *Deliverability, limit int) ([]course, error) {
+func (a *API) domainCourses(ctx context.Context, d *Deliverability, limit int) ([]valueCourse, error) {
 	d.ComputedAt = time.Now().UTC()
 	top, err := a.topDomains(ctx, d.domainFilter(a.cfg.Tenant), "messages", limit)
 	if err != nil || len(top.domains) == 0 {
@@ -70,8 +70,8 @@ func (a *API) domainCourses(ctx context.Context, d *Deliverability, limit int) (
 	if top.count <= int64(len(top.domains)) {
 		return list, nil
 	}
-	rest := course{count: top.count - int64(len(top.domains)), buckets: map[int64]namedCounts{}}
-	err = a.eachDay(ctx, d, "''", d.filter(a.cfg.Tenant, schemas.DimensionAge), func(_ string, at int64, n namedCounts) {
+	rest := valueCourse{count: top.count - int64(len(top.domains)), buckets: map[int64]Counts{}}
+	err = a.eachDay(ctx, d, "''", d.filter(a.cfg.Tenant, schemas.DimensionAge), func(_ string, at int64, n Counts) {
 		if rest.buckets[at] == nil {
 			rest.buckets[at] = d.none()
 		}
@@ -85,9 +85,9 @@ func (a *API) domainCourses(ctx context.Context, d *Deliverability, limit int) (
 	return append(list, rest), err
 }
 
-func (c *course) subtract(at int64, n namedCounts) {
+func (c *valueCourse) subtract(at int64, n Counts) {
 	if c.buckets[at] == nil {
-		c.buckets[at] = namedCounts{}
+		c.buckets[at] = Counts{}
 	}
 	for name, v := range n {
 		c.buckets[at][name] -= v
@@ -95,7 +95,7 @@ func (c *course) subtract(at int64, n namedCounts) {
 }
 
 // eachDay sums the counters of a value by day.
-func (a *API) eachDay(ctx context.Context, d *Deliverability, value string, f filter, each func(value string, at int64, n namedCounts)) error {
+func (a *API) eachDay(ctx context.Context, d *Deliverability, value string, f filter, each func(value string, at int64, n Counts)) error {
 	query := "SELECT " + value + " AS v, toInt64(toUnixTimestamp(window_start)) AS day, " + sumsOf(d.Counters, "") + " FROM breakdowns WHERE " + f.String() + " GROUP BY v, day"
 	return a.each(ctx, "days", query, f.args, func(rows driver.Rows) error {
 		var value string

@@ -7,13 +7,13 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// namedCounts are counters by their names.
-type namedCounts map[string]int64
+// Counts are counters by their names.
+type Counts map[string]int64
 
 // countsOf names the counters of c that are listed.
-func countsOf(c *schemas.Counters, names []string) namedCounts {
+func countsOf(c *schemas.Counters, names []string) Counts {
 	all := counterValues(c)
-	of := make(namedCounts, len(names))
+	of := make(Counts, len(names))
 	for i, name := range counterNames {
 		for _, wanted := range names {
 			if name == wanted {
@@ -24,7 +24,7 @@ func countsOf(c *schemas.Counters, names []string) namedCounts {
 	return of
 }
 
-func (c namedCounts) add(other namedCounts) {
+func (c Counts) add(other Counts) {
 	for name, n := range other {
 		c[name] += n
 	}
@@ -33,7 +33,7 @@ func (c namedCounts) add(other namedCounts) {
 // ratio works out the formula of a rate, so that what is said is what is done:
 // a counter, or (one - another), over a counter; total.NAME is of the total. It
 // is nil where the denominator is 0.
-func (d *RateDefinition) ratio(of, total namedCounts) *float64 {
+func (d *RateDefinition) ratio(of, total Counts) *float64 {
 	parts := strings.Split(d.Formula, " / ")
 	denominator := term(parts[1], of, total)
 	if denominator == 0 {
@@ -50,7 +50,7 @@ func (d *RateDefinition) ratio(of, total namedCounts) *float64 {
 	return &v
 }
 
-func term(text string, of, total namedCounts) (sum int64) {
+func term(text string, of, total Counts) (sum int64) {
 	for i, name := range strings.Split(strings.Trim(text, "()"), " - ") {
 		from := of
 		if rest, ok := strings.CutPrefix(name, "total."); ok {
@@ -73,23 +73,23 @@ func define(name, formula, unit, mailjet string) RateDefinition {
 	return RateDefinition{Name: name, Formula: formula, Denominator: strings.Split(formula, " / ")[1], Unit: unit, Mailjet: mailjet}
 }
 
-// rated are counters and the rates that they make, by name; a rate is null where
+// Rated are counters and the rates that they make, by name; a rate is null where
 // its denominator is 0.
-type rated struct {
-	Counters namedCounts         `json:"counters"`
+type Rated struct {
+	Counters Counts              `json:"counters"`
 	Rates    map[string]*float64 `json:"rates"`
 }
 
-func rate(of, total namedCounts, definitions []RateDefinition) rated {
+func rate(of, total Counts, definitions []RateDefinition) Rated {
 	rates := make(map[string]*float64, len(definitions))
 	for i := range definitions {
 		rates[definitions[i].Name] = definitions[i].ratio(of, total)
 	}
-	return rated{of, rates}
+	return Rated{of, rates}
 }
 
 // cells are the values of the columns of ratedSheetColumns.
-func (r *rated) cells(counters []string, definitions []RateDefinition) []any {
+func (r *Rated) cells(counters []string, definitions []RateDefinition) []any {
 	var cells []any
 	for _, name := range counters {
 		if n, ok := r.Counters[name]; ok {

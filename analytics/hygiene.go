@@ -23,8 +23,8 @@ type Hygiene struct {
 	// Conditions tell who is counted.
 	Conditions  []Condition      `json:"conditions"`
 	Definitions []RateDefinition `json:"definitions"`
-	// rated counts recipients.
-	rated
+	// Rated counts recipients.
+	Rated
 	// DeadDomains are domains of at least MinDomainRecipients recipients to which
 	// no message was delivered and some bounced; those of most recipients first.
 	DeadDomains         []DeadDomain `json:"dead_domains"`
@@ -132,7 +132,7 @@ func (a *API) hygiene(ctx context.Context, r *http.Request) (Hygiene, error) {
 	before := at.Unix()/secondsOfDay - int64(h.InactiveDays)
 	h.InactiveSince = time.Unix(before*secondsOfDay, 0).UTC().Format(time.DateOnly)
 	h.Conditions = h.hygieneConditions()
-	h.rated = rate(known.count(&h, before), nil, h.Definitions)
+	h.Rated = rate(known.count(&h, before), nil, h.Definitions)
 	for _, d := range known.dead {
 		if d.Recipients < int64(h.MinDomainRecipients) {
 			break // They are in order.

@@ -27,8 +27,8 @@ type recipientKind struct {
 
 // count counts the recipients of each condition. before is the day before which
 // the last sign of the inactive was.
-func (known *recipientsKnown) count(h *Hygiene, before int64) namedCounts {
-	n := namedCounts{}
+func (known *recipientsKnown) count(h *Hygiene, before int64) Counts {
+	n := Counts{}
 	for _, c := range h.Conditions {
 		n[c.Name] = 0
 	}

@@ -74,8 +74,8 @@ SELECT domain, argMax((provider, told_by, looked_up_at), (told_by = 'table', loo
 	return list, err
 }
 
-func (l MailboxProviderList) sheet() sheet {
-	s := sheet{name: "mailbox-providers", columns: []sheetColumn{{"domain", columnText}, {"provider", columnText}, {"told_by", columnText}, {"looked_up_at", columnTime}}}
+func (l *MailboxProviderList) sheet() sheet {
+	s := sheet{name: "mailbox-providers", next: l.Next, columns: []sheetColumn{{"domain", columnText}, {"provider", columnText}, {"told_by", columnText}, {"looked_up_at", columnTime}}}
 	for _, p := range l.Domains {
 		s.rows = append(s.rows, []any{p.Domain, p.Provider, p.ToldBy, p.LookedUpAt})
 	}

@@ -87,8 +87,8 @@ FROM rejections WHERE ` + f.String() + fmt.Sprint(" ORDER BY received_at DESC, k
 	return list, err
 }
 
-func (l RejectionList) sheet() sheet {
-	s := sheet{name: "rejections", columns: []sheetColumn{
+func (l *RejectionList) sheet() sheet {
+	s := sheet{name: "rejections", next: l.Next, columns: []sheetColumn{
 		{"received_at", columnTime}, {"arrived_at", columnTime}, {"source", columnText}, {"account", columnText}, {"provider", columnText},
 		{"reason", columnText}, {"field", columnText}, {"detail", columnText},
 		{"webhook_id", columnText}, {"webhook_partition", columnInteger}, {"webhook_offset", columnInteger}, {"webhook_index", columnInteger},
