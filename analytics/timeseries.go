@@ -97,19 +97,6 @@ const (
 	maxCampaigns = 100
 )
 
-// seriesAs serves a series as JSON or CSV.
-func (a *API) seriesAs(w http.ResponseWriter, r *http.Request) {
-	format, err := formatOf(r)
-	switch {
-	case err != nil:
-		a.fail(w, r, err)
-	case format == "csv":
-		a.exportSeries(w, r)
-	default:
-		serveJSON(a, a.timeSeries)(w, r)
-	}
-}
-
 // seriesAsked is what a request for a series wants.
 type seriesAsked struct {
 	TimeSeries
@@ -127,7 +114,7 @@ func (s *seriesAsked) basis() schemas.Basis {
 
 // seriesAskedOf reads the parameters.
 func (a *API) seriesAskedOf(r *http.Request) (s seriesAsked, err error) {
-	if err := knownParams(r, append([]string{"resolution", "basis", "tz", "since", "until", "format"}, subjectParams(r)...)...); err != nil {
+	if err := knownParams(r, append([]string{"resolution", "basis", "tz", "since", "until"}, subjectParams(r)...)...); err != nil {
 		return s, err
 	}
 	if s.Resolution, err = oneOf(r, "resolution", ResolutionDay, ResolutionHour, Resolution5m, ResolutionLifetime); err != nil {
@@ -222,18 +209,4 @@ func (a *API) timeSeries(ctx context.Context, r *http.Request) (TimeSeries, erro
 	}
 	s.Total = counted(total)
 	return s.TimeSeries, err
-}
-
-// sheet has a row for each bucket, and one behind them for what came late.
-func (s TimeSeries) sheet() sheet {
-	columns := []sheetColumn{{"part", columnText}, {"start", columnTime}, {"seconds", columnInteger}}
-	t := sheet{name: "series", columns: append(append(columns, counterSheetColumns()...), rateSheetColumns()...)}
-	for i := range s.Buckets {
-		b := &s.Buckets[i]
-		t.rows = append(t.rows, append([]any{"bucket", b.Start, b.Seconds}, b.cells()...))
-	}
-	if s.Late != nil {
-		t.rows = append(t.rows, append([]any{"late", nil, nil}, s.Late.cells()...))
-	}
-	return t
 }
