@@ -19,11 +19,13 @@ type Anomalies struct {
 	Resolution string         `json:"resolution"`
 	Basis      string         `json:"basis"`
 	TZ         string         `json:"tz"`
-	Scope      string         `json:"scope"`
-	ID         string         `json:"id,omitempty"`
-	Campaigns  []string       `json:"campaigns"`
-	Since      *time.Time     `json:"since"`
-	Until      *time.Time     `json:"until"`
+	// Scope is tenant, account, source or list; ID the account, source or list.
+	Scope string `json:"scope"`
+	ID    string `json:"id,omitempty"`
+	// Campaigns are those that are counted; null is all of the scope.
+	Campaigns []string   `json:"campaigns"`
+	Since     *time.Time `json:"since"`
+	Until     *time.Time `json:"until"`
 	// Method says what is expected and when a bucket is marked.
 	Method AnomalyMethod `json:"method"`
 	// Points are the buckets of the period in which the denominator is not 0.
@@ -93,15 +95,20 @@ func agingRates() (names []string) {
 	return names
 }
 
+// anomalyMetrics lists the rates that may be judged, the standard one first.
+func anomalyMetrics() []string {
+	rates := comparableRates()
+	at := slices.Index(rates, "hard_bounced")
+	rates[0], rates[at] = rates[at], rates[0]
+	return rates
+}
+
 // anomaliesAsked reads the parameters.
 func (a *API) anomaliesAsked(r *http.Request) (s seriesAsked, metric string, err error) {
 	if err := knownParams(r, append([]string{"metric", "resolution", "basis", "tz", "since", "until"}, subjectParams(r)...)...); err != nil {
 		return s, "", err
 	}
-	rates := comparableRates()
-	at := slices.Index(rates, "hard_bounced")
-	rates[0], rates[at] = rates[at], rates[0]
-	if metric, err = oneOf(r, "metric", rates...); err != nil {
+	if metric, err = oneOf(r, "metric", anomalyMetrics()...); err != nil {
 		return s, "", err
 	}
 	if s.Resolution, err = oneOf(r, "resolution", ResolutionDay, ResolutionHour); err != nil {
@@ -264,7 +271,7 @@ func denominatorOf(rate Rate) string {
 }
 
 // sheet has a row for each bucket.
-func (a Anomalies) sheet() sheet {
+func (a *Anomalies) sheet() sheet {
 	s := sheet{name: "anomalies", columns: []sheetColumn{{"start", columnTime}, {"seconds", columnInteger}, {"numerator", columnInteger}, {"denominator", columnInteger},
 		{"rate", columnReal}, {"judged", columnBoolean}, {"expected", columnReal}, {"low", columnReal}, {"high", columnReal}, {"z", columnReal},
 		{"anomaly", columnBoolean}, {"direction", columnText}, {"why", columnText}}}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -78,44 +77,4 @@ func TestBehaviourProblems(t *testing.T) {
 			t.Errorf("%s without its tables: %d %s", path, w.Code, w.Body)
 		}
 	}
-}
-
-// checkSheet checks that an answer as rows has as many values in each row as columns, of the
-// kind that the column says.
-func checkSheet(t *testing.T, of sheeted) sheet {
-	t.Helper()
-	s := of.sheet()
-	for _, row := range s.rows {
-		if len(row) != len(s.columns) {
-			t.Fatalf("%s: %d values in %d columns", s.name, len(row), len(s.columns))
-		}
-		for i, v := range row {
-			if ok := kindOf(v, s.columns[i].kind); !ok {
-				t.Errorf("%s: column %s has %T", s.name, s.columns[i].name, v)
-			}
-		}
-	}
-	return s
-}
-
-func kindOf(v any, kind columnKind) bool {
-	ok := v == nil
-	switch kind {
-	case columnText:
-		_, is := v.(string)
-		ok = ok || is
-	case columnInteger:
-		_, is := v.(int64)
-		ok = ok || is
-	case columnReal:
-		_, is := v.(float64)
-		ok = ok || is
-	case columnBoolean:
-		_, is := v.(bool)
-		ok = ok || is
-	case columnTime:
-		_, is := v.(time.Time)
-		ok = ok || is
-	}
-	return ok
 }

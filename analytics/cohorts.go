@@ -48,19 +48,19 @@ type Cohort struct {
 	HalfClickedHours *int64 `json:"half_clicked_hours"`
 }
 
-// CohortAge is what happened at an age. What no message of the cohort has reached
-// yet is null, and unknown.
+// CohortAge is what happened at an age. Where no message of the cohort has reached
+// it yet, it has no figures: they are unknown.
 type CohortAge struct {
 	FromHours int64 `json:"from_hours"`
 	// State is complete, partial (some messages are still younger) or future.
 	State    string           `json:"state"`
-	Counters map[string]int64 `json:"counters"`
+	Counters map[string]int64 `json:"counters,omitempty"`
 	// Cumulative are the shares of the delivered that were opened, clicked and so
 	// on for the first time up to the end of this age.
-	Cumulative map[string]*float64 `json:"cumulative"`
+	Cumulative map[string]*float64 `json:"cumulative,omitempty"`
 	// Decay are the shares of all first opens, clicks and so on so far that
 	// happened at this age, an hour of it: how fast it fades.
-	Decay map[string]*float64 `json:"decay"`
+	Decay map[string]*float64 `json:"decay,omitempty"`
 }
 
 // States of an age of a cohort.
@@ -277,7 +277,7 @@ func (c *cohortCells) half(name string, whole map[string]int64) *int64 {
 }
 
 // sheet has a row for each cohort and age.
-func (c Cohorts) sheet() sheet {
+func (c *Cohorts) sheet() sheet {
 	s := sheet{name: "cohorts", columns: []sheetColumn{{"start", columnText}, {"messages", columnInteger}, {"delivered", columnInteger}, {"from_hours", columnInteger}, {"state", columnText}}}
 	for _, name := range cohortAged {
 		s.columns = append(s.columns, sheetColumn{name, columnInteger})

@@ -232,7 +232,7 @@ func rateOf(c schemas.Counters, name string) Rate {
 }
 
 // sheet has a row for each pair and metric.
-func (c Comparison) sheet() sheet {
+func (c *Comparison) sheet() sheet {
 	s := sheet{name: "comparison", columns: []sheetColumn{
 		{"metric", columnText}, {"a", columnText}, {"b", columnText}, {"a_rate", columnReal}, {"a_low", columnReal}, {"a_high", columnReal},
 		{"b_rate", columnReal}, {"b_low", columnReal}, {"b_high", columnReal}, {"difference", columnReal}, {"low", columnReal}, {"high", columnReal},

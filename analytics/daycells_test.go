@@ -12,7 +12,7 @@ import (
 
 // cell is a row of breakdowns as a test writes it; the basis is that of day cells
 // unless one is given.
-type cell struct {
+type dayCell struct {
 	dimension, campaign, value, detail string
 	basis                              schemas.Basis
 	window                             int64 // Unix seconds
@@ -20,13 +20,13 @@ type cell struct {
 }
 
 // daily makes a day cell.
-func daily(dimension, campaign, value, day string, c schemas.Counters) cell {
+func daily(dimension, campaign, value, day string, c schemas.Counters) dayCell {
 	at, _ := time.Parse(time.DateOnly, day) // Without a day it is 1970.
-	return cell{dimension, campaign, value, "", schemas.BasisSendTime, max(0, at.Unix()), c}
+	return dayCell{dimension, campaign, value, "", schemas.BasisSendTime, max(0, at.Unix()), c}
 }
 
 // fillCells writes rows of breakdowns by hand.
-func fillCells(t testing.TB, conn driver.Conn, cells ...cell) {
+func fillCells(t testing.TB, conn driver.Conn, cells ...dayCell) {
 	t.Helper()
 	batch, err := conn.PrepareBatch(t.Context(), "INSERT INTO breakdowns (tenant, dimension, campaign_id, value, detail, basis, window_start, "+strings.Join(counterNames, ", ")+")")
 	if err != nil {
@@ -47,9 +47,9 @@ func fillCells(t testing.TB, conn driver.Conn, cells ...cell) {
 }
 
 // scopeCells are the rows of the tenant's windows that statistics of campaigns make.
-func scopeCells(recs ...*schemas.CampaignStatistics) (cells []cell) {
+func scopeCells(recs ...*schemas.CampaignStatistics) (cells []dayCell) {
 	for _, r := range recs {
-		c := cell{dimension: ScopeTenant, basis: r.Basis, counts: r.Counters}
+		c := dayCell{dimension: ScopeTenant, basis: r.Basis, counts: r.Counters}
 		if r.WindowStart != 0 {
 			c.window = r.WindowStart.Time().Unix()
 		}

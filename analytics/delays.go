@@ -39,7 +39,7 @@ type Delay struct {
 	MeanExact   bool                `json:"mean_exact"`
 	Percentiles map[string]*float64 `json:"percentiles"`
 	// Histogram has the buckets with any message, with those of people beside all;
-	// of human variants it is null.
+	// null is: of people alone, as in the one of all.
 	Histogram []DelayBucket `json:"histogram"`
 }
 
@@ -177,7 +177,7 @@ func (d *Delay) describe(buckets []inference.Bucket) {
 }
 
 // sheet has the histograms, a row for each bucket.
-func (d Delays) sheet() sheet {
+func (d *Delays) sheet() sheet {
 	s := sheet{name: "delays", columns: []sheetColumn{{"delay", columnText}, {"from_seconds", columnReal}, {"to_seconds", columnReal}, {"messages", columnInteger}, {"human", columnInteger}}}
 	for _, of := range []struct {
 		name string

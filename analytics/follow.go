@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
@@ -244,9 +243,4 @@ func (t *follower) position() string {
 		position += fmt.Sprintf("kafka_partition = %d, %d, ", p, t.positions[p])
 	}
 	return position + "-1)"
-}
-
-func (t *follower) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, t.cfg.Timeout)
-	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_execution_time": max(1, int(t.cfg.Timeout.Seconds())-1)})), cancel
 }

@@ -159,7 +159,7 @@ func shareOf(n, all int64) *float64 {
 }
 
 // sheet has the steps, then the paths.
-func (f Funnel) sheet() sheet {
+func (f *Funnel) sheet() sheet {
 	s := sheet{name: "funnel", columns: []sheetColumn{{"part", columnText}, {"name", columnText}, {"messages", columnInteger}, {"of_previous", columnReal}, {"of_delivered", columnReal}, {"share", columnReal}}}
 	for _, of := range []struct {
 		part  string

@@ -15,10 +15,12 @@ import (
 type HeatMap struct {
 	// Basis is send (all counts of a message at its send: rates by hour of sending)
 	// or event (each count at its event: when people open and click).
-	Basis     string   `json:"basis"`
-	TZ        string   `json:"tz"`
-	Scope     string   `json:"scope"`
-	ID        string   `json:"id,omitempty"`
+	Basis string `json:"basis"`
+	TZ    string `json:"tz"`
+	// Scope is tenant, account, source or list; ID the account, source or list.
+	Scope string `json:"scope"`
+	ID    string `json:"id,omitempty"`
+	// Campaigns are those that are counted; null is all of the scope.
 	Campaigns []string `json:"campaigns"`
 	// Since and Until are the period in whole hours; without one that was asked
 	// for, the first or last window that was counted bounds it. They are null
@@ -132,7 +134,7 @@ func (s *seriesAsked) hourSums(ctx context.Context, a *API, from, to int64, sums
 }
 
 // sheet has a row for each hour of the week.
-func (m HeatMap) sheet() sheet {
+func (m *HeatMap) sheet() sheet {
 	s := sheet{name: "heatmap", columns: append(append([]sheetColumn{{"weekday", columnInteger}, {"hour", columnInteger}}, counterSheetColumns()...), rateSheetColumns()...)}
 	for _, c := range m.Cells {
 		s.rows = append(s.rows, append([]any{int64(c.Weekday), int64(c.Hour)}, c.cells()...))

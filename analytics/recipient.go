@@ -23,11 +23,13 @@ type Recipient struct {
 	Summary *RecipientSummary `json:"summary"`
 	// Events are a page of the timeline, the latest first.
 	Events []Event `json:"events"`
-	// Messages, Triggers, Deliveries and Suppressions are the latest ones, at most
-	// 100 of each. They come with the first page only, and are null on others.
-	Messages     []RecipientMessage     `json:"messages"`
-	Triggers     []Trigger              `json:"triggers"`
-	Deliveries   []Delivery             `json:"deliveries"`
+	// Messages are the latest 100; null is: it came with the first page.
+	Messages []RecipientMessage `json:"messages"`
+	// Triggers are the latest 100; null is: as messages.
+	Triggers []Trigger `json:"triggers"`
+	// Deliveries are the latest 100 attempts for these triggers; null is: as messages.
+	Deliveries []Delivery `json:"deliveries"`
+	// Suppressions are those in force and lifted; null is: as messages.
 	Suppressions []RecipientSuppression `json:"suppressions"`
 	// Next is the value of after for the next page; empty at the end.
 	Next string `json:"next,omitempty"`
@@ -248,11 +250,20 @@ func (a *API) recipientSuppressions(ctx context.Context, answer *Recipient) erro
 }
 
 // sheet has the events.
-func (r Recipient) sheet() sheet { return eventSheet("recipient", r.Events) }
+func (r *Recipient) sheet() sheet {
+	out := eventSheet("recipient", r.Events)
+	out.next = r.Next
+	return out
+}
 
 // RecipientLookup is the id of an address.
 type RecipientLookup struct {
 	ID uuid.UUID `json:"id"`
+}
+
+// lookupRequest is the body of a POST.
+type lookupRequest struct {
+	Address string `json:"address"`
 }
 
 // maxLookupBody fits any address, which has at most 254 bytes.
@@ -262,15 +273,13 @@ const maxLookupBody = 4 << 10
 // it comes in a body, and no error repeats any of it.
 func (a *API) lookUpRecipient(_ context.Context, r *http.Request) (RecipientLookup, error) {
 	if err := knownParams(r); err != nil {
-		return RecipientLookup{}, &Problem{Title: "Bad parameter", Status: http.StatusBadRequest, Detail: `there are no parameters here: POST {"address": "ann@example.org"}, so that it stays out of logs`}
+		return RecipientLookup{}, err
 	}
 	if a.cfg.RecipientID == nil {
 		return RecipientLookup{}, &Problem{Title: "Not available", Status: http.StatusNotImplemented,
 			Detail: "this service has no recipient secret, without which no address leads to an id: set recipient_secret in its configuration, or give the id (posthorn recipient id)"}
 	}
-	var body struct {
-		Address string `json:"address"`
-	}
+	var body lookupRequest
 	dec := json.NewDecoder(io.LimitReader(r.Body, maxLookupBody))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&body); err != nil || !strings.Contains(body.Address, "@") {

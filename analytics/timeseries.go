@@ -210,17 +210,3 @@ func (a *API) timeSeries(ctx context.Context, r *http.Request) (TimeSeries, erro
 	s.Total = counted(total)
 	return s.TimeSeries, err
 }
-
-// sheet has a row for each bucket, and one behind them for what came late.
-func (s TimeSeries) sheet() sheet {
-	columns := []sheetColumn{{"part", columnText}, {"start", columnTime}, {"seconds", columnInteger}}
-	t := sheet{name: "series", columns: append(append(columns, counterSheetColumns()...), rateSheetColumns()...)}
-	for i := range s.Buckets {
-		b := &s.Buckets[i]
-		t.rows = append(t.rows, append([]any{"bucket", b.Start, b.Seconds}, b.cells()...))
-	}
-	if s.Late != nil {
-		t.rows = append(t.rows, append([]any{"late", nil, nil}, s.Late.cells()...))
-	}
-	return t
-}
