@@ -10,7 +10,7 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// cell is a row of breakdowns as a test writes it; the basis is that of day cells
+// dayCell is a row of breakdowns as a test writes it; the basis is that of day cells
 // unless one is given.
 type dayCell struct {
 	dimension, campaign, value, detail string
