@@ -120,7 +120,7 @@ func (a *API) countedOnce(ctx context.Context, p *SentPeriod) (c schemas.Counter
 		f.add("basis = ?", schemas.BasisLifetime.String())
 		query = "SELECT " + counterSums + " FROM breakdowns WHERE " + f.String()
 	default:
-		f = (&seriesAsked{TimeSeries: TimeSeries{Campaigns: p.Campaigns}}).filter(a.cfg.Tenant, schemas.BasisLifetime)
+		f = subject{scope: ScopeTenant, campaigns: p.Campaigns}.filter(a.cfg.Tenant, schemas.BasisLifetime)
 		query = "SELECT " + counterSums + " FROM (" + newest(f, counterNames...) + ")" + seriesSettings
 	}
 	if err = a.cfg.Conn.QueryRow(ctx, query, f.args...).Scan(counterFields(&c)...); err != nil {
