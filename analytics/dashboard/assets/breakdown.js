@@ -21,9 +21,9 @@ const lists = {
 export function breakdownPath(id) { return id ? campaignPath(id, "/breakdown") : "/v1/breakdown"; }
 
 // breakdownPanel shows one dimension: what each value has, and its part of all.
-export function breakdownPanel(page, { by, title, note, id, params = {}, about = "breakdowns" }) {
+export function breakdownPanel(page, { by, title, note, id, wide = false, params = {}, about = "breakdowns" }) {
   return panel({
-    title, note, about,
+    title, note, about, wide,
     load: options => page.get(breakdownPath(id), { by, ...params }, options),
     render: found => breakdownTable(found, { by, title, people: page.people }),
   });

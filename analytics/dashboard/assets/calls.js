@@ -11,7 +11,7 @@ export const campaignLink = (id, name) => id && id !== "-" ? h("a", { href: href
 
 export function triggerPanel(page, params) {
   return panel({
-    title: "Rules that fired", note: "The latest 12.",
+    title: "Rules that fired", wide: true, note: "The latest 12.",
     load: options => page.get("/v1/triggers", { ...params, limit: 12 }, options),
     render: found => found.triggers.length ? triggerTable(found.triggers) : nothing("No rule has fired."),
   });
@@ -28,7 +28,7 @@ export function triggerTable(triggers) {
 
 export function deliveryPanel(page, params) {
   return panel({
-    title: "Calls", note: "The latest 12 attempts to call an endpoint.",
+    title: "Calls", wide: true, note: "The latest 12 attempts to call an endpoint.",
     load: options => page.get("/v1/deliveries", { ...params, limit: 12 }, options),
     render: found => found.deliveries.length ? deliveryTable(found.deliveries) : nothing("No call was made."),
   });

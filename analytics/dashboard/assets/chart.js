@@ -22,7 +22,7 @@ function axes(format) {
       [86400 * 365, "{YYYY}", null, null, null, null, null, null, 1], [86400 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
       [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
       [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1]] },
-    { ...line, size: 56, values: (_, ticks) => ticks.map(t => format(t)) },
+    { ...line, size: 66, values: (_, ticks) => ticks.map(t => format(t)) },
   ];
 }
 

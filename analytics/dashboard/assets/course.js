@@ -51,16 +51,17 @@ function anomalies(found) {
   const line = (label, color, of, extra) => ({ label, color, values: found.points.map(of), ...extra });
   const dash = { dash: [5, 5] };
   return [
-    timeChart({
+    found.points.length < 2 ? nothing(`One step, with ${percent(found.points[0].rate)}: there is nothing to compare it with yet.`) : timeChart({
       label: words(found.metric.name), x: found.points.map(at), marks: marked.map(p => ({ at: at(p) })), height: 200,
       series: [line("rate", "open", p => p.rate), line("expected", "soft", p => p.expected), line("lowest in line", "soft", p => p.low, dash), line("highest in line", "soft", p => p.high, dash)],
       format: v => percent(v), exact: v => v === null ? "unknown" : percent(v),
     }),
-    h("p", { class: "note" }, `${found.metric.formula}. ${num(found.marked)} of ${num(found.points.length)} steps are out of the ordinary. ${found.method.text}`),
+    h("p", { class: "note" }, `${found.metric.formula}. ${num(found.marked)} of ${num(found.points.length)} steps are out of the ordinary.`),
     marked.length ? table({
       caption: "Steps out of the ordinary", rows: marked, columns: [
         { name: "When", cell: p => when(p.start) }, { name: "Rate", number: true, cell: p => percent(p.rate) }, { name: "Expected", number: true, cell: p => percent(p.expected) },
         { name: "Of", number: true, cell: p => num(p.denominator) }, { name: "Why", wrap: true, cell: p => p.why }],
     }) : null,
+    h("details", { class: "behind" }, h("summary", {}, "How this is judged"), h("p", { class: "note" }, found.method.text)),
   ];
 }

@@ -14,11 +14,11 @@ export function funnelPanel(page, path, params = {}) {
     load: options => page.get(path, params, options),
     render: found => {
       const steps = page.people ? found.human : found.steps;
-      if (!steps.length || !steps[0].messages) return nothing("No message is delivered yet.");
-      const kinds = ["deliver", page.people ? "human" : "open", "click"];
+      if (!steps.length || !steps[0].messages) return nothing("No message yet.");
+      const kinds = ["soft", "deliver", page.people ? "human" : "open", "click"];
       const drawn = steps.map((s, i) => ({
         ...s, name: words(s.name), kind: kinds[i] || "soft",
-        text: i === 0 ? "" : `${measure(s.of_previous, "ratio")} of the step before, ${measure(s.of_delivered, "ratio")} of the delivered`,
+        text: i === 0 ? "" : `${measure(s.of_previous, "ratio")} of the step before` + (i > 1 ? `, ${measure(s.of_delivered, "ratio")} of the delivered` : ""),
       }));
       return [
         funnelPicture(drawn, "Funnel: " + drawn.map(s => `${s.name} ${num(s.messages)}`).join(", ")),

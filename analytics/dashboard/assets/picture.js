@@ -35,15 +35,15 @@ export function delayHistogram({ histogram, percentiles, people }, label) {
   }
   const top = Math.max(...bars), w = W / steps;
   const root = svg("svg", { class: "histogram", viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": label });
-  bars.forEach((v, i) => root.append(svg("rect", { class: "fill " + (people ? "human" : "open"), x: i * w + 0.5, width: w - 1, y: (1 - v / top) * (H - B - 14) + 14, height: v / top * (H - B - 14), rx: 1 })));
+  bars.forEach((v, i) => root.append(svg("rect", { class: "fill " + (people ? "human" : "open"), x: i * w + 0.5, width: w - 1, y: (1 - v / top) * (H - B - 30) + 30, height: v / top * (H - B - 30), rx: 1 })));
   root.append(svg("line", { class: "axis", x1: 0, x2: W, y1: H - B, y2: H - B }));
   for (const [s, text] of ticks) if (place(s) > low && place(s) < high) {
     root.append(svg("line", { class: "axis", x1: x(s), x2: x(s), y1: H - B, y2: H - B + 4 }), svg("text", { x: x(s), y: H - 6, "text-anchor": "middle" }, text));
   }
-  for (const [name, text] of [["p50", "median"], ["p90", "90 %"]]) {
+  for (const [name, text, down] of [["p50", "median", 0], ["p90", "90 %", 14]]) {
     const s = percentiles?.[name];
     if (s === null || s === undefined) continue;
-    root.append(svg("line", { class: "mark", x1: x(s), x2: x(s), y1: 12, y2: H - B }), svg("text", { class: "strong", x: Math.min(W - 70, x(s) + 4), y: 10 }, `${text} ${duration(s)}`));
+    root.append(svg("line", { class: "mark", x1: x(s), x2: x(s), y1: 2 + down, y2: H - B }), svg("text", { class: "strong", "text-anchor": "end", x: Math.max(90, x(s) - 5), y: 12 + down }, `${text} ${duration(s)}`));
   }
   return root;
 }

@@ -24,16 +24,17 @@ function show(page) {
     anomalyPanel(page, campaignPath(id, "/anomalies"), { since: page.query.get("since"), until: page.query.get("until") }, stepsOf(page)),
     h("div", { class: "grid" },
       funnelPanel(page, campaignPath(id, "/funnel")), delayPanel(page, campaignPath(id, "/delays")),
-      of("link", "Links", "Messages with a click on each link, and clicks, by the link's place in the mail. Values after the ? are taken out of links."),
+      breakdownPanel(page, { by: "link", title: "Links", wide: true, id, note: "Messages with a click on each link, and clicks, by the link's place in the mail. What may name a person is taken out of links." }),
       panel({
-        title: "Mailbox providers", about: "breakdowns", note: "Who takes the mail in: of the recipients' domains.",
+        title: "Mailbox providers", wide: true, about: "breakdowns", note: "Who takes the mail in: of the recipients' domains.",
         load: options => page.get(breakdownPath(id), { by: "provider" }, options),
         render: found => providerTable(found, { caption: "Mailbox providers", people: page.people }),
       }),
       of("country", "Countries", "Messages opened and clicked, by the country of the one who did. One message can count in several."),
       of("client", "Mail clients and browsers", "Messages opened and clicked, by what it was done with."),
-      of("os", "Operating systems"), of("device", "Devices"),
-      machinePanel(page, breakdownPath(id)), bouncePanel(page, campaignPath(id, "/bounces")),
+      of("os", "Operating systems", "Messages opened and clicked, by the system it was done on."),
+      of("device", "Devices", "Messages opened and clicked, by the kind of device."),
+      machinePanel(page, breakdownPath(id)), bouncePanel(page, campaignPath(id, "/bounces"), {}, true),
       triggerPanel(page, { campaign: id }), deliveryPanel(page, { campaign: id })),
   ];
 }

@@ -63,7 +63,7 @@ function rows(page, found, sort) {
       { name: "Campaign", wrap: true, cell: c => [h("a", { href: href("campaign", c.id) }, c.name || c.id), c.name ? h("small", { class: "soft" }, " " + c.id) : null] },
       { name: "Opens, 30 days", title: "opens on each of the last 30 days of UTC, machines' too", cell: c => course30(c.course) },
       { name: "Messages", number: true, sort: "messages", title: "messages of the campaign; sort by it", cell: c => num(c.totals.messages) },
-      column("Delivered", "delivered"), column(words("opened"), opened), column("Clicked", clicked),
+      column("Delivered", "delivered"), column("Opened", opened), column("Clicked", clicked),
       column("Hard bounced", "hard_bounced"), column("Complained", "spam"),
       { name: "Last event", number: true, sort: "last_event", title: "time of the latest event; sort by it", cell: c => when(c.last_event_at) },
     ],

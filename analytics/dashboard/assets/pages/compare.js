@@ -58,13 +58,13 @@ function rateRows(metric, names) {
   });
 }
 
-const small = p => p === null ? "unknown" : p < 0.0001 ? "below 0.0001" : p.toFixed(4);
+const small = p => p === null ? "unknown" : p < 0.0001 ? "< 0.0001" : "= " + p.toFixed(4);
 
 function pairRows(metric, names, method) {
   const call = id => names.get(id) || id;
   return metric.pairs.map(p => h("div", { "data-pair": `${p.a} ${p.b}` }, h("h3", {}, `${call(p.a)} − ${call(p.b)}`),
     h("p", {}, h("strong", { class: p.significant ? "good" : "" }, p.p === null ? "Unknown: nothing to compare." : p.significant ? "More than chance." : "May be chance."),
-      ` Difference ${points(p.difference)}, 95 % from ${points(p.low)} to ${points(p.high)}; p = ${small(p.p_adjusted)}${p.p_adjusted === p.p ? "" : ` (alone ${small(p.p)})`}, ${p.test}${p.z === null ? "" : `, z = ${p.z.toFixed(2)}`}.`),
+      ` Difference ${points(p.difference)}, 95 % from ${points(p.low)} to ${points(p.high)}; p ${small(p.p_adjusted)}${p.p_adjusted === p.p ? "" : ` (alone ${small(p.p)})`}, ${p.test}${p.z === null ? "" : `, z = ${p.z.toFixed(2)}`}.`),
     p.enough ? null : h("p", { class: "note" }, "There are too few messages for the normal approximation: the test is exact."),
     method.p ? h("p", { class: "note" }, method.p) : null));
 }

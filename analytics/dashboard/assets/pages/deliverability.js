@@ -4,7 +4,7 @@ import { panel, nothing, choice, field } from "../panel.js";
 import { timeChart } from "../chart.js";
 import { change } from "../route.js";
 import { num, measure, percent, words } from "../format.js";
-import { periodOf, periodChoice } from "../period.js";
+import { periodOf, periodChoice, sendUnknown } from "../period.js";
 import { providerTable, breakdownPath } from "../breakdown.js";
 import { bouncePanel } from "../parts.js";
 
@@ -13,12 +13,12 @@ export default { title: () => "Deliverability", show };
 const colors = ["open", "human", "click", "deliver", "accent", "bad"];
 
 function show(page) {
-  const { since } = periodOf(page), campaigns = page.query.get("campaigns") || "";
+  const { since } = periodOf(page, "all"), campaigns = page.query.get("campaigns") || "";
   return [
-    h("div", { class: "controls panel" }, periodChoice(page), field("Only campaigns", { value: campaigns, placeholder: "ids, by commas; empty: all", onchange: e => change({ campaigns: e.target.value.trim() }) })),
+    h("div", { class: "controls panel" }, periodChoice(page, "all"), field("Only campaigns", { value: campaigns, placeholder: "ids, by commas; empty: all", onchange: e => change({ campaigns: e.target.value.trim() }) })),
     overTime(page, { since, campaigns }),
     panel({
-      title: "Mailbox providers", wide: true, about: "breakdowns", note: "Who takes the mail in, of messages sent in this time.",
+      title: "Mailbox providers", wide: true, about: "breakdowns", note: "Who takes the mail in." + (since ? " " + sendUnknown : ""),
       load: options => page.get(breakdownPath(), { by: "provider", since, campaigns }, options),
       render: found => providerTable(found, { caption: "Mailbox providers", people: page.people }),
     }),
@@ -32,7 +32,7 @@ function overTime(page, params) {
   return panel({
     title: "Over time", wide: true, about: "deliverability",
     controls: [choice("Rate", shown, rates.map(r => [r, words(r)]), v => change({ rate: v })), choice("Steps", resolution, [["day", "days"], ["week", "weeks"]], v => change({ resolution: v }))],
-    note: "By the day of the send in UTC. A day without messages to a provider has no rate there: the line has a gap.",
+    note: "By the day of the send in UTC. A day without messages to a provider has no rate there: the line has a gap. " + sendUnknown,
     load: options => page.get("/v1/deliverability", { by: "provider", resolution, ...params, limit: 6 }, options),
     render: found => draw(found, shown),
   });
