@@ -10,13 +10,12 @@ import (
 
 // breakDown adds sign times what a message contributes to the cells of its
 // campaign, to those above it that are by day, and to its recipient.
-func (c *changes) breakDown(m *schemas.Message, s *state, sign int64) {
+func (c *changes) breakDown(change *campaignChange, m *schemas.Message, s *state, sign int64) {
 	n := lifetimeOf(m, sign)
 	day := dayStart(m.SentAt)
 	domain := boundText(strings.ToLower(m.RecipientDomain))
-	tenant := c.tenant(m.Tenant)
-	tenant.domains.at(domainKey{day, domain}).Add(&n)
-	d := c.campaign(m.Tenant, m.CampaignID).days.at(day)
+	change.tenant.domains.at(domainKey{day, domain}).Add(&n)
+	d := change.days.at(day)
 	d.domains.at(domain).Add(&n)
 	d.messages(m, domain, sign)
 	if m.SentAt != 0 {
@@ -27,7 +26,7 @@ func (c *changes) breakDown(m *schemas.Message, s *state, sign int64) {
 		c.acts.addTo(d, sign)
 	}
 	if s.person() {
-		tenant.recipients.at(m.RecipientID).see(m, s, domain, &n, sign)
+		change.tenant.recipients.at(m.RecipientID).see(m, s, domain, &n, sign)
 	}
 }
 

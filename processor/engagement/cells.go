@@ -51,7 +51,7 @@ func (c *changes) reset() {
 }
 
 func (c *campaignChange) reset() {
-	c.name, c.firstEventAt, c.lastEventAt = "", 0, 0
+	c.tenant, c.name, c.firstEventAt, c.lastEventAt = nil, "", 0, 0
 	c.rules = nil
 	c.grains.reset((*grain).reset)
 	c.days.reset((*dayCells).reset)

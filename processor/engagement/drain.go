@@ -26,13 +26,13 @@ func (c *changes) drain(campaign func(*schemas.CampaignDelta), breakdown func(d 
 	for _, k := range keys {
 		change := c.campaigns[k]
 		change.drain(k, &c.windows, campaign)
-		c.tenant(k.tenant).sumAbove(change)
+		change.tenant.sumAbove(change)
 	}
 	w := breakdownWriter{emit: breakdown, d: schemas.BreakdownDelta{Cells: c.cells[:0], Recipients: c.recipients[:0]}}
 	for i, k := range keys {
 		if i == 0 || k.tenant != keys[i-1].tenant {
 			w.of(k.tenant, "")
-			c.tenant(k.tenant).drain(&w, &c.windows)
+			c.campaigns[k].tenant.drain(&w, &c.windows)
 		}
 		w.of(k.tenant, k.campaign)
 		for _, day := range c.campaigns[k].days.all() {

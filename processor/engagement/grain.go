@@ -26,11 +26,9 @@ type windowKey struct {
 	start schemas.Timestamp
 }
 
-// grain returns where the message m counts if it belongs to that campaign, and if
-// it is what the state makes it.
-func (c *changes) grain(m *schemas.Message, campaign string, s *state, above bool) *grain {
-	key := grainKey{account: m.Account, source: s.source(), list: s.list(), above: above}
-	return c.campaign(m.Tenant, campaign).grains.at(key)
+// grain returns where the message m counts if it is what the state makes it.
+func (c *campaignChange) grain(m *schemas.Message, s *state, above bool) *grain {
+	return c.grains.at(grainKey{account: m.Account, source: s.source(), list: s.list(), above: above})
 }
 
 func (g *grain) window(basis schemas.Basis, at schemas.Timestamp) *schemas.Counters {
