@@ -99,7 +99,7 @@ export function machinePanel(page, path, params = {}) {
 // bouncePanel shows why messages did not arrive, by provider.
 export function bouncePanel(page, path, params = {}, wide = false) {
   return panel({
-    title: "Bounces and refusals", wide, about: "bounces", note: "Messages that were not delivered in the end, by mailbox provider, outcome, class and reason.",
+    title: "Bounces and refusals", wide, about: "bounces-deliverability", note: "Messages that were not delivered in the end, by mailbox provider, outcome, class and reason.",
     load: options => page.get(path, { ...params, limit: 20 }, options),
     render: found => {
       if (!found.total.counters.messages) return nothing("None.");

@@ -1,19 +1,19 @@
 // Tables, with bars in them where a column is also a picture.
-import { h, svg } from "./dom.js";
+import { h, svg, hidden } from "./dom.js";
 
 // table makes one. A column is {name, cell(row), number, title, sort}; where rows
 // are sorted by the API, sort is called with the column.
 export function table({ caption, columns, rows, sorted, onsort, empty = "Nothing." }) {
   const head = columns.map(c => {
     const attrs = { scope: "col", class: c.number ? "n" : null, title: c.title };
-    if (!c.sort) return h("th", attrs, c.name);
+    if (!c.sort) return h("th", attrs, c.name || hidden("as a bar"));
     const now = sorted === c.sort;
     return h("th", { ...attrs, "aria-sort": now ? "descending" : "none" },
       h("button", { type: "button", class: "sort", onclick: () => onsort(c.sort) }, c.name, h("span", { "aria-hidden": "true" }, now ? " ↓" : "")));
   });
   const body = rows.map(row => h("tr", {}, columns.map((c, i) =>
     h(i === 0 ? "th" : "td", { scope: i === 0 ? "row" : null, class: c.number ? "n" : c.wrap ? "wrap" : null }, c.cell(row)))));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
     h("table", {}, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, h("tr", {}, head)),
       h("tbody", {}, body.length ? body : h("tr", {}, h("td", { colspan: columns.length, class: "nothing" }, empty)))));
 }

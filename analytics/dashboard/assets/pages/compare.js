@@ -36,7 +36,7 @@ function picker(page, a, b, metric) {
 
 function result(page, ids, metric) {
   return panel({
-    title: words(metric), wide: true, about: "comparison",
+    title: words(metric), wide: true, about: "compare",
     note: "Each rate with its 95 % interval (Wilson), the difference with its own (Newcombe), and a test whether chance alone would give such a difference.",
     load: options => page.get("/v1/compare", { campaigns: ids.join(","), metric }, options),
     render: found => {

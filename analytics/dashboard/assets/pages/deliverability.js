@@ -30,7 +30,7 @@ function overTime(page, params) {
   const resolution = page.query.get("resolution") || "day", shown = page.query.get("rate") || "delivered";
   const rates = ["delivered", "hard_bounced", "soft_bounced", "deferred", "blocked", page.people ? "human_opened" : "opened", page.people ? "human_delivered_clicked" : "delivered_clicked", "spam", "unsubscribed"];
   return panel({
-    title: "Over time", wide: true, about: "deliverability",
+    title: "Over time", wide: true, about: "bounces-deliverability",
     controls: [choice("Rate", shown, rates.map(r => [r, words(r)]), v => change({ rate: v })), choice("Steps", resolution, [["day", "days"], ["week", "weeks"]], v => change({ resolution: v }))],
     note: "By the day of the send in UTC. A day without messages to a provider has no rate there: the line has a gap. " + sendUnknown,
     load: options => page.get("/v1/deliverability", { by: "provider", resolution, ...params, limit: 6 }, options),

@@ -42,7 +42,7 @@ function heatMap(page, params) {
       const most = Math.max(0, ...found.cells.map(c => c.counters[measureNow]));
       if (!most) return nothing("Nothing in this time.");
       const hours = [...Array(24).keys()];
-      return h("div", { class: "scroll heat", tabindex: "0", role: "region", "aria-label": "Hours of the week" }, h("table", {},
+      return h("div", { class: "scroll heat", tabindex: "0", role: "group", "aria-label": "Hours of the week" }, h("table", {},
         h("caption", { class: "visually-hidden" }, `${words(measureNow)} by weekday and hour`),
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Day"), hours.map(hour => h("th", { scope: "col" }, String(hour).padStart(2, "0"))))),
         h("tbody", {}, weekdays.map((name, d) => h("tr", {}, h("th", { scope: "row" }, name), hours.map(hour => {
@@ -72,7 +72,7 @@ function cohortTable(found, counter) {
   const rows = [...found.cohorts, found.all];
   const value = a => a.cumulative?.[counter];
   const most = Math.max(0, ...rows.flatMap(c => c.ages.map(a => value(a) || 0)));
-  return h("div", { class: "scroll cohort", tabindex: "0", role: "region", "aria-label": "Cohorts" }, h("table", {},
+  return h("div", { class: "scroll cohort", tabindex: "0", role: "group", "aria-label": "Cohorts" }, h("table", {},
     h("caption", { class: "visually-hidden" }, `Share ${words(counter)} by age`),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Sent"), h("th", { scope: "col", class: "n" }, "Delivered"),
       found.ages.map(a => h("th", { scope: "col" }, a.to_hours ? "≤ " + stretch(a.to_hours) : "later")), h("th", { scope: "col" }, "Half by"))),

@@ -13,14 +13,15 @@ const types = ["queued", "deferred", "delivered", "rejected", "failed", "bounced
 
 function show(page) {
   const asked = name => page.query.get(name) || "";
-  const log = h("ol", { class: "log", role: "log", "aria-live": "polite", "aria-relevant": "additions", "aria-label": "Events as they come", tabindex: "0" });
+  const log = h("ol", { class: "log" });
+  const region = h("div", { role: "log", "aria-live": "polite", "aria-relevant": "additions", "aria-label": "Events as they come", tabindex: "0" }, log);
   const state = h("p", { class: "note", role: "status" }, "connecting …");
   let paused = false, seen = 0, waiting = [], timer = null;
   const pause = h("button", { type: "button", "aria-pressed": "false", onclick: () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
     pause.textContent = paused ? "Go on" : "Pause";
-    log.setAttribute("aria-live", paused ? "off" : "polite");
+    region.setAttribute("aria-live", paused ? "off" : "polite");
     tell();
     if (!paused) flush();
   } }, "Pause");
@@ -58,7 +59,7 @@ function show(page) {
       field("Campaign", { value: asked("campaign"), placeholder: "id", onchange: e => change({ campaign: e.target.value.trim() }) }),
       field("Provider", { value: asked("provider"), placeholder: "as mailjet", onchange: e => change({ provider: e.target.value.trim() }) }),
       pause, h("button", { type: "button", onclick: () => { log.replaceChildren(); say("the list is empty"); } }, "Clear")),
-    state, log);
+    state, region);
 }
 
 function line(e) {

@@ -50,7 +50,7 @@ function summary(page) {
     }
   };
   return panel({
-    title: "Recipient " + page.id, wide: true, about: "recipients", note: "Addresses are kept out of what is served: only the domain and the id are known here.",
+    title: "Recipient " + page.id, wide: true, about: "counters-and-rates", note: "Addresses are kept out of what is served: only the domain and the id are known here.",
     load: options => page.get(path, {}, options),
     render: found => {
       events.replaceChildren();
