@@ -30,21 +30,19 @@ const (
 	mallory     = "mallory@xss.example"
 )
 
-// startShown fills a whole Posthorn with two simulated campaigns and a hostile one.
-func startShown(t *testing.T) *shown {
+// startShown starts a whole Posthorn and fills it.
+func startShown(t *testing.T, fill func(*allInOne, *shown)) *shown {
 	t.Helper()
 	up := startUp(t)
 	s := &shown{t: t, api: up.api, gateway: up.gateway}
-	up.posted(1, 6_000)
-	up.posted(2, 6_000)
-	s.hostile(3)
+	fill(up, s)
 	if out, err := run(t, 3*time.Minute, "verify", "--config", up.config, "--quiet"); err != nil {
 		t.Fatalf("posthorn verify: %v\n%s", err, out)
 	}
 	var list analytics.CampaignList
 	s.ask("/v1/campaigns?sort=messages", &list)
-	if len(list.Campaigns) != 3 {
-		t.Fatalf("%d campaigns, want 3", len(list.Campaigns))
+	if len(list.Campaigns) < 2 {
+		t.Fatalf("%d campaigns, want two at least", len(list.Campaigns))
 	}
 	var triggers analytics.TriggerList
 	s.ask("/v1/triggers?limit=1&campaign="+url.QueryEscape(list.Campaigns[0].ID), &triggers)
@@ -97,7 +95,11 @@ func (s *shown) ask(path string, into any) {
 // TestDashboard looks at every page with a real browser, beside a whole Posthorn.
 func TestDashboard(t *testing.T) {
 	browser := startBrowser(t)
-	s := startShown(t)
+	s := startShown(t, func(up *allInOne, s *shown) {
+		up.posted(1, 6_000)
+		up.posted(2, 6_000)
+		s.hostile(3)
+	})
 	on := func(name string, test func(*testing.T, *shown, *tab)) {
 		t.Run(name, func(t *testing.T) { test(t, s.in(t), openTab(t, browser, s.api)) })
 	}

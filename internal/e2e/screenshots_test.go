@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/page"
 )
@@ -16,7 +17,12 @@ func TestScreenshots(t *testing.T) {
 		t.Skip("make screenshots makes them")
 	}
 	browser := startBrowser(t)
-	s := startShown(t)
+	s := startShown(t, func(up *allInOne, _ *shown) {
+		out, err := run(t, 3*time.Minute, "simulate", "--url", "http://mailjet:secret@"+up.gateway+"/v1/webhooks/main", "--events", "60000", "--campaigns", "7")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
 	for _, shot := range []struct {
 		name, route, scheme string
 		width, height       int64

@@ -42,13 +42,14 @@ function marksOn(u, marks) {
   ctx.restore();
 }
 
-// timeChart draws series over x (Unix seconds): [{label, values, color, dash}].
+// timeChart draws series over x (Unix seconds): [{label, values, color, dash, off}].
+// One that is off is shown when its key is pressed.
 export function timeChart({ label, x, series, format = compact, exact = num, marks = [], height = 260, columnName = "Start", zoned = zone() }) {
-  const shown = series.map(() => true), at = s => whenUnix(s, zoned);
+  const shown = series.map(s => !s.off), at = s => whenUnix(s, zoned);
   const canvas = h("div", { class: "canvas", role: "img", "aria-label": describe(label, x, series, exact, at) });
   const readout = h("p", { class: "readout", "aria-hidden": "true" }, " ");
   const keys = h("div", { class: "keys", role: "group", "aria-label": "Lines of " + label }, series.map((s, i) => h("button", {
-    type: "button", class: "key " + s.color, "aria-pressed": "true",
+    type: "button", class: "key " + s.color, "aria-pressed": String(shown[i]),
     onclick: e => {
       shown[i] = !shown[i];
       e.currentTarget.setAttribute("aria-pressed", String(shown[i]));

@@ -17,12 +17,13 @@ export function courseControls(page, { resolution, basis }) {
   ];
 }
 
-// course draws a series.
-export function course(found, { people, label }) {
+// course draws a series. The send itself would dwarf the rest of one campaign: it
+// is left off there until it is asked for.
+export function course(found, { people, label, off = false }) {
   if (!found.buckets.length) return nothing("Nothing in this time.");
   const x = found.buckets.map(b => Date.parse(b.start) / 1000);
   const line = (name, color, extra = {}) => ({ label: words(name), color, values: found.buckets.map(b => b.counters[name]), ...extra });
-  const series = [line("messages", "soft", { dash: [4, 4] }), line("delivered", "deliver"),
+  const series = [line("messages", "soft", { dash: [4, 4], off }), line("delivered", "deliver", { off }),
     line(people ? "human_opens" : "opens", people ? "human" : "open", { fill: true }), line(people ? "human_clicks" : "clicks", "click"), line("hard_bounced", "bad")];
   return [timeChart({ label, x, series, exact: num }), late(found)];
 }

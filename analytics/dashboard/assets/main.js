@@ -60,7 +60,7 @@ function frame(r) {
   document.getElementById("switches").replaceChildren(
     choice("Machines", people() ? "out" : "in", [["out", "left out"], ["in", "counted"]], v => change({ machines: v === "in" ? "in" : null })),
     choice("Time zone", zone(), [...zones].map(z => [z, z]), v => change({ tz: v })),
-    choice("Theme", document.documentElement.dataset.theme || "auto", [["auto", "as the system"], ["light", "light"], ["dark", "dark"]], theme));
+    choice("Theme", document.documentElement.dataset.theme || "auto", [["auto", "system"], ["light", "light"], ["dark", "dark"]], theme));
   if (held) [...document.querySelectorAll("#switches .choice")].find(c => c.querySelector("label").textContent === held)?.querySelector("select").focus();
 }
 

@@ -21,7 +21,6 @@ function show(page) {
   return [
     totals(page, id),
     series(page, id),
-    anomalyPanel(page, campaignPath(id, "/anomalies"), { since: page.query.get("since"), until: page.query.get("until") }, stepsOf(page)),
     h("div", { class: "grid" },
       funnelPanel(page, campaignPath(id, "/funnel")), delayPanel(page, campaignPath(id, "/delays")),
       breakdownPanel(page, { by: "link", title: "Links", wide: true, id, note: "Messages with a click on each link, and clicks, by the link's place in the mail. What may name a person is taken out of links." }),
@@ -35,6 +34,7 @@ function show(page) {
       of("os", "Operating systems", "Messages opened and clicked, by the system it was done on."),
       of("device", "Devices", "Messages opened and clicked, by the kind of device."),
       machinePanel(page, breakdownPath(id)), bouncePanel(page, campaignPath(id, "/bounces"), {}, true),
+      anomalyPanel(page, campaignPath(id, "/anomalies"), { since: page.query.get("since"), until: page.query.get("until") }, stepsOf(page)),
       triggerPanel(page, { campaign: id }), deliveryPanel(page, { campaign: id })),
   ];
 }
@@ -74,6 +74,6 @@ function series(page, id) {
     title: "Over time", wide: true, about: "buckets", controls: courseControls(page, { resolution, basis }),
     note: basis === "event" ? "Each count at the time it happened." : "All counts of a message at the time it was sent.",
     load: options => page.get(campaignPath(id, "/series"), { resolution, basis: basis === "event" ? "" : basis, tz: page.zone, since, until }, options),
-    render: found => course(found, { people: page.people, label: "Over time" }),
+    render: found => course(found, { people: page.people, label: "Over time", off: basis === "event" }),
   });
 }
