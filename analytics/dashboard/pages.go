@@ -58,7 +58,7 @@ var Pages = []Page{
 		"/v1/recipients/{recipient}",
 	)},
 	{"deliverability", "#/deliverability?tz=UTC", gets(
-		"/v1/deliverability?by=provider&resolution=day&limit=6",
+		"/v1/deliverability?by=provider&resolution=day&since={since90}&limit=6",
 		"/v1/breakdown?by=provider",
 		"/v1/bounces?limit=20",
 	)},
@@ -87,8 +87,8 @@ func gets(paths ...string) []Request {
 }
 
 // Places are what stands for the placeholders of a route or path: {campaign}, {a}
-// and {b} ids of campaigns, {recipient} that of a recipient, {since} the first day
-// of the last 30.
+// and {b} ids of campaigns, {recipient} that of a recipient, {since} and
+// {since90} the first of the last 30 and 90 days.
 type Places struct {
 	Campaign, A, B, Recipient string
 	Now                       time.Time
@@ -98,6 +98,6 @@ type Places struct {
 func (p Places) Fill(text string) string {
 	return strings.NewReplacer(
 		"{campaign}", url.PathEscape(p.Campaign), "{a}", url.QueryEscape(p.A), "{b}", url.QueryEscape(p.B),
-		"{recipient}", url.PathEscape(p.Recipient), "{since}", p.Now.UTC().AddDate(0, 0, -29).Format(time.DateOnly),
+		"{recipient}", url.PathEscape(p.Recipient), "{since}", p.Now.UTC().AddDate(0, 0, -29).Format(time.DateOnly), "{since90}", p.Now.UTC().AddDate(0, 0, -89).Format(time.DateOnly),
 	).Replace(text)
 }

@@ -208,7 +208,7 @@ func figuresOfCompare(t *testing.T, s *shown, p *tab) {
 
 func figuresOfDeliverability(t *testing.T, s *shown, p *tab) {
 	var d analytics.Deliverability
-	s.ask("/v1/deliverability?by=provider&resolution=day&limit=6", &d)
+	s.ask(s.places.Fill("/v1/deliverability?by=provider&resolution=day&limit=6&since={since90}"), &d)
 	p.open("#/deliverability?tz=UTC")
 	got := p.content()
 	var want [][]string

@@ -4,7 +4,7 @@ import { panel, nothing, choice, field } from "../panel.js";
 import { timeChart } from "../chart.js";
 import { change } from "../route.js";
 import { num, measure, percent, words } from "../format.js";
-import { periodOf, periodChoice, sendUnknown } from "../period.js";
+import { periodOf, periodChoice, lastDays, sendUnknown } from "../period.js";
 import { providerTable, breakdownPath } from "../breakdown.js";
 import { bouncePanel } from "../parts.js";
 
@@ -16,7 +16,7 @@ function show(page) {
   const { since } = periodOf(page, "all"), campaigns = page.query.get("campaigns") || "";
   return [
     h("div", { class: "controls panel" }, periodChoice(page, "all"), field("Only campaigns", { value: campaigns, placeholder: "ids, by commas; empty: all", onchange: e => change({ campaigns: e.target.value.trim() }) })),
-    overTime(page, { since, campaigns }),
+    overTime(page, { since: since || lastDays("90d"), campaigns }),
     panel({
       title: "Mailbox providers", wide: true, about: "breakdowns", note: "Who takes the mail in." + (since ? " " + sendUnknown : ""),
       load: options => page.get(breakdownPath(), { by: "provider", since, campaigns }, options),
@@ -32,7 +32,7 @@ function overTime(page, params) {
   return panel({
     title: "Over time", wide: true, about: "bounces-deliverability",
     controls: [choice("Rate", shown, rates.map(r => [r, words(r)]), v => change({ rate: v })), choice("Steps", resolution, [["day", "days"], ["week", "weeks"]], v => change({ resolution: v }))],
-    note: "By the day of the send in UTC. A day without messages to a provider has no rate there: the line has a gap. " + sendUnknown,
+    note: (page.query.get("period") ? "B" : "The last 90 days, b") + "y the day of the send in UTC. A day without messages to a provider has no rate there: the line has a gap. " + sendUnknown,
     load: options => page.get("/v1/deliverability", { by: "provider", resolution, ...params, limit: 6 }, options),
     render: found => draw(found, shown),
   });
@@ -46,5 +46,5 @@ function draw(found, rate) {
   const definition = found.definitions.find(d => d.name === rate);
   return [
     timeChart({ label: `${words(rate)} by mailbox provider`, x: found.starts.map(s => Date.parse(s) / 1000), series, zoned: "UTC", format: v => measure(v, "ratio"), exact: v => v === null ? "none" : percent(v) }),
-    h("p", { class: "note" }, `${definition.formula}, of the messages sent in each step. All providers together: ${measure(found.total.rates[rate], definition.unit)}.`)];
+    h("p", { class: "note" }, `${definition.formula}, of the messages sent in each step. All providers together, since ${found.since}: ${measure(found.total.rates[rate], definition.unit)}.`)];
 }
