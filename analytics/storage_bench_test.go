@@ -90,9 +90,9 @@ func (w *world) decode(body []byte) {
 	})
 	// Bodies come in their order, each a little after its newest event.
 	w.received = newest + schemas.Timestamp(1_000+w.rng.IntN(200_000))
+	arrived := (w.received + schemas.Timestamp(w.rng.IntN(20_000))) / 1000 * 1000 // Kafka's milliseconds
 	for _, e := range w.waiting {
-		e.ReceivedAt = w.received
-		e.ArrivedAt = (w.received + schemas.Timestamp(w.rng.IntN(20_000))) / 1000 * 1000 // Kafka's milliseconds
+		e.ReceivedAt, e.ArrivedAt = w.received, arrived
 	}
 }
 
