@@ -53,7 +53,7 @@ func (l Layout) render(m Migration) (string, error) {
 		"engine":           func(kind string, args ...string) string { return l.engine(shardPath, kind, args) },
 		"engineEverywhere": func(kind string, args ...string) string { return l.engine(nodePath, kind, args) },
 		"once":             l.once,
-		"sums":             sumsOf,
+		"sums":             sumColumns,
 		"distributed": func(name string) string {
 			if l.Cluster == "" {
 				return ""
@@ -71,8 +71,8 @@ func (l Layout) render(m Migration) (string, error) {
 	return out.String(), nil
 }
 
-// sumsOf are the sums of columns of a table b, by their names.
-func sumsOf(columns string) string {
+// sumColumns writes the sums of columns of a table b, by their names.
+func sumColumns(columns string) string {
 	var list []string
 	for _, c := range strings.Fields(columns) {
 		list = append(list, "sum(b."+c+") AS "+c)

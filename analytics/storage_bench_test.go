@@ -131,7 +131,7 @@ func BenchmarkStoragePerEvent(b *testing.B) {
 	}
 	for b.Loop() {
 		conn, w := migrated(b), newWorld(b, want)
-		events := fillWorld(b, conn, w, want)
+		events := fillStorage(b, conn, w, want)
 		if err := conn.Exec(b.Context(), "OPTIMIZE TABLE events FINAL"); err != nil {
 			b.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func BenchmarkStoragePerEvent(b *testing.B) {
 	}
 }
 
-func fillWorld(b *testing.B, conn driver.Conn, w *world, want int) (events int) {
+func fillStorage(b *testing.B, conn driver.Conn, w *world, want int) (events int) {
 	b.Helper()
 	const partitions = 12
 	var offsets [partitions]int64

@@ -31,7 +31,7 @@ func newBurst(w *world, n int) *burst {
 		return append(list, &kgo.Record{Topic: topic, Partition: int32(len(list) % 12), Offset: int64(len(list) / 12), Value: serde.Append(nil, topic, rec)})
 	}
 	for b.events < n {
-		messages, changed := map[string]*schemas.Message{}, newChanges()
+		messages, changed := map[string]*schemas.Message{}, newBreakdownChanges()
 		for range perTransaction {
 			e := w.next()
 			if e == nil {
@@ -64,18 +64,18 @@ func newBurst(w *world, n int) *burst {
 	return b
 }
 
-// changes are the breakdown deltas of a transaction, with about as many cells as
+// breakdownChanges are the deltas of a transaction, with about as many cells as
 // the dimensions make.
-type changes struct {
+type breakdownChanges struct {
 	deltas map[string]*schemas.BreakdownDelta
 	cells  map[cellKey]*schemas.BreakdownCell
 }
 
-func newChanges() *changes {
-	return &changes{map[string]*schemas.BreakdownDelta{}, map[cellKey]*schemas.BreakdownCell{}}
+func newBreakdownChanges() *breakdownChanges {
+	return &breakdownChanges{map[string]*schemas.BreakdownDelta{}, map[cellKey]*schemas.BreakdownCell{}}
 }
 
-func (c *changes) of(campaign string) *schemas.BreakdownDelta {
+func (c *breakdownChanges) of(campaign string) *schemas.BreakdownDelta {
 	d := c.deltas[campaign]
 	if d == nil {
 		d = &schemas.BreakdownDelta{Tenant: "default", CampaignID: campaign, Cells: make([]schemas.BreakdownCell, 0, 4096)}
@@ -84,7 +84,7 @@ func (c *changes) of(campaign string) *schemas.BreakdownDelta {
 	return d
 }
 
-func (c *changes) cell(campaign string, d schemas.Dimension, value string, basis schemas.Basis, at schemas.Timestamp, n schemas.Counters) {
+func (c *breakdownChanges) cell(campaign string, d schemas.Dimension, value string, basis schemas.Basis, at schemas.Timestamp, n schemas.Counters) {
 	key := cellKey{"default", campaign, value, "", d, basis, at}
 	if have := c.cells[key]; have != nil {
 		have.Counters.Add(&n)
@@ -95,7 +95,7 @@ func (c *changes) cell(campaign string, d schemas.Dimension, value string, basis
 	c.cells[key] = &to.Cells[len(to.Cells)-1]
 }
 
-func (c *changes) add(e *schemas.Event) {
+func (c *breakdownChanges) add(e *schemas.Event) {
 	n := schemas.Counters{Messages: 1, Delivered: 1}
 	if e.Type == schemas.EventTypeOpened {
 		n = schemas.Counters{Opens: 1, Opened: 1, HumanOpens: 1}
