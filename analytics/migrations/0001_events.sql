@@ -4,8 +4,8 @@
 -- Partitions and expiry follow received_at, since event time can be anything:
 -- one block of late events would touch a hundred months. The ids are hashes,
 -- which no codec makes smaller; times of a webhook repeat, so that ZSTD alone does
--- better with them than Delta before it. What is of the message and not of the event, such
--- as its UUID, is in messages.
+-- better with them than Delta before it. What is of the message and not of the
+-- event, such as its UUID, is in messages.
 CREATE TABLE IF NOT EXISTS {{table "events"}}
 (
     tenant              LowCardinality(String) COMMENT 'Tenant.',
@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS {{table "events"}}
     provider            LowCardinality(String) COMMENT 'Mail provider: mailjet, sendgrid, ...',
     campaign_id         LowCardinality(String) COMMENT 'Campaign as the event names it; empty where it names none: messages knows it from the other events.',
     campaign_name       LowCardinality(String) COMMENT 'Name of the campaign as the event gives it.',
-    type                LowCardinality(String) COMMENT 'What happened: queued, sent, delivered, deferred, bounced, rejected, failed, opened, clicked, unsubscribed, complained, ...',
+    type                LowCardinality(String) COMMENT 'What happened: queued, sent, delivered, deferred, bounced, rejected, failed, opened, clicked, complained, unsubscribed, subscribed, autoresponded or unsuppressed.',
     provider_type       LowCardinality(String) COMMENT 'The provider''s own name of it.' CODEC(ZSTD(1)),
     occurred_at         DateTime64(6, 'UTC') COMMENT 'Event time: the provider''s, or received_at where time_suspect.' CODEC(Delta, ZSTD(1)),
     received_at         DateTime64(6, 'UTC') COMMENT 'When the gateway received the webhook. Partitions and expiry go by it.' CODEC(ZSTD(1)),
