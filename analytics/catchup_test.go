@@ -10,7 +10,7 @@ import (
 // What has piled up is read into full batches, however short a batch waits for
 // more; what comes one by one is not held up by that.
 func TestBatchesAreFullWhenBehindAndQuickWhenNot(t *testing.T) {
-	const partitions, piled, full = 3, 45_000, 20_000
+	const partitions, piled, full = 3, 250_000, 100_000
 	kcfg := cluster(t, partitions)
 	p := producer(t, kcfg)
 	produceEvents(t, p, 0, piled, partitions)

@@ -181,6 +181,27 @@ func TestFreshness(t *testing.T) {
 	is("Kafka does not answer", 0, false)
 }
 
+// The tables are what the sink writes, column by column.
+func TestEveryTableIsAsTheSinkWritesIt(t *testing.T) {
+	conn := migrated(t)
+	for _, to := range tables(schemas.FirstGeneration) {
+		for i, b := range to.rows(to.names).blocks() {
+			if err := checkColumns(t.Context(), conn, to.names[i], b.types()); err != nil {
+				t.Error(err)
+			}
+			written := map[string]bool{}
+			for _, c := range b.types() {
+				written[c.Name] = true
+			}
+			for _, name := range strings.Fields(readRows(t, conn, "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = '"+to.names[i]+"'")) {
+				if !written[name] {
+					t.Errorf("nothing writes column %s of %s", name, to.names[i])
+				}
+			}
+		}
+	}
+}
+
 func TestADriftedTableIsRefused(t *testing.T) {
 	for name, tc := range map[string]struct{ topic, change, mend, want string }{
 		"missing":     {schemas.TopicEvents, "ALTER TABLE events DROP COLUMN city", "ALTER TABLE events ADD COLUMN city LowCardinality(String)", "table events has no column city (LowCardinality(String))"},
