@@ -117,6 +117,21 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// A filter by tenant and campaign reaches the sort key through the views' sums.
+func TestViewsAreNarrowedByTheirFilter(t *testing.T) {
+	conn := migrated(t)
+	fillViews(t, conn)
+	for _, view := range []string{"campaigns", "campaign_series", "campaign_links", "campaign_countries", "campaign_clients", "campaign_machines", "campaign_domains",
+		"campaign_bounces", "campaign_delays", "campaign_ages", "campaign_paths"} {
+		plan := readRows(t, conn, "EXPLAIN indexes = 1 SELECT * FROM "+view+" WHERE tenant = 'default' AND campaign_id = '5'")
+		_, keys, _ := strings.Cut(plan, "PrimaryKey")
+		keys, _, _ = strings.Cut(keys, "Parts:")
+		if !strings.Contains(keys, "tenant") || !strings.Contains(keys, "campaign_id") {
+			t.Errorf("%s reads by %s", view, keys)
+		}
+	}
+}
+
 // After a rebuild the names that views read are other tables.
 func TestViewsAfterARebuild(t *testing.T) {
 	conn := migrated(t)
