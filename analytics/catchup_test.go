@@ -13,7 +13,9 @@ func TestBatchesAreFullWhenBehindAndQuickWhenNot(t *testing.T) {
 	const partitions, piled, full = 3, 250_000, 100_000
 	kcfg := cluster(t, partitions)
 	p := producer(t, kcfg)
-	produceEvents(t, p, 0, piled, partitions)
+	for n := 0; n < piled; n += 5_000 { // a request has a limit
+		produceEvents(t, p, n, n+5_000, partitions)
+	}
 	r, err := newReader(kcfg, schemas.TopicEvents, map[int32]int64{0: 0, 1: 0, 2: 0})
 	if err != nil {
 		t.Fatal(err)
