@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,7 +146,8 @@ func (p *faultProcess) stop() error {
 	select {
 	case <-p.exited:
 	case <-time.After(30 * time.Second):
-		p.kill()
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // says where it stands
+		<-p.exited
 		return fmt.Errorf("a process does not stop\n%s", p.out)
 	}
 	if p.err != nil {

@@ -67,23 +67,38 @@ func (r *faultRun) one() (s, other *faultSink, err error) {
 	return r.sinks[at], r.sinks[1-at], nil
 }
 
+// meet lets an insert of a sink meet a fault, and up to n if more come soon. A
+// sink that seemed to own a lane may have lost it; then the other one is struck.
+func (r *faultRun) meet(n int, fault faulty.Fault) (s, other *faultSink, armed *faulty.Armed, err error) {
+	for deadline := time.Now().Add(faultPatience); time.Now().Before(deadline); {
+		if s, other, err = r.one(); err != nil {
+			return nil, nil, nil, err
+		}
+		armed = s.proxy.Arm(n, fault)
+		enough := time.Now().Add(3 * time.Second)
+		err = r.until("inserts", func() bool { return armed.Met() >= n || time.Now().After(enough) })
+		s.proxy.Disarm()
+		if armed.Met() > 0 || err != nil {
+			return s, other, armed, err
+		}
+	}
+	return nil, nil, nil, errors.New("no insert meets the fault")
+}
+
 // inserts lets some inserts of one sink meet a fault.
 func inserts(least, most int, fault faulty.Fault) func(r *faultRun) error {
 	return func(r *faultRun) error {
-		s, _, err := r.one()
+		_, _, armed, err := r.meet(least+r.rng.IntN(most-least+1), fault)
 		if err != nil {
 			return err
 		}
-		n := least + r.rng.IntN(most-least+1)
-		armed := s.proxy.Arm(n, fault)
-		return r.until("inserts that meet the fault", func() bool { return armed.Over() >= n })
+		return r.until("the end of inserts that met the fault", func() bool { return armed.Over() >= armed.Met() })
 	}
 }
 
 // hold keeps an insert of a sink on its way.
-func (r *faultRun) hold(s *faultSink) (*faulty.Armed, error) {
-	armed := s.proxy.Arm(1, faulty.Hold())
-	return armed, r.until("an insert to hold", func() bool { return armed.Met() > 0 })
+func (r *faultRun) hold() (s, other *faultSink, armed *faulty.Armed, err error) {
+	return r.meet(1, faulty.Hold())
 }
 
 // over lets a held insert go on and waits for its end.
@@ -102,18 +117,17 @@ func (r *faultRun) more(s *faultSink, series string, n int) error {
 // on what is left. A server of somebody else's is out of reach instead, and what
 // was on its way is broken off.
 func killClickHouse(r *faultRun) error {
-	s, _, err := r.one()
-	if err != nil {
-		return err
-	}
 	delay := time.Duration(r.rng.IntN(15_000)) * time.Microsecond
-	armed := s.proxy.Arm(1, faulty.Watched(func() {
+	_, _, armed, err := r.meet(1, faulty.Watched(func() {
 		pauseFor(r.t.Context(), delay)
 		if r.engine.process != nil {
 			r.engine.process.kill()
 		}
 	}))
-	if err := r.until("an insert", func() bool { return armed.Over() > 0 }); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := r.over(armed); err != nil {
 		return err
 	}
 	if r.engine.process == nil {
@@ -135,15 +149,13 @@ func killClickHouse(r *faultRun) error {
 }
 
 func refuseConnections(r *faultRun) error {
-	s, other, err := r.one()
+	s, other, armed, err := r.hold()
 	if err != nil {
 		return err
 	}
-	armed := s.proxy.Arm(1, faulty.Watched(s.proxy.Cut))
-	if err := r.until("an insert", func() bool { return armed.Over() > 0 }); err != nil {
-		return err
-	}
+	s.proxy.Cut()
 	other.proxy.Cut()
+	armed.Release()
 	pauseFor(r.t.Context(), time.Duration(300+r.rng.IntN(500))*time.Millisecond)
 	if err := errors.Join(s.proxy.Restore(), other.proxy.Restore()); err != nil {
 		return err
@@ -155,28 +167,19 @@ func refuseConnections(r *faultRun) error {
 // lateInserts sends copies of inserts when what their sink did next is done: the
 // repetition of each, and more.
 func lateInserts(r *faultRun) error {
-	s, _, err := r.one()
+	s, _, armed, err := r.meet(1+r.rng.IntN(3), faulty.Late())
 	if err != nil {
-		return err
-	}
-	n := 1 + r.rng.IntN(3)
-	armed := s.proxy.Arm(n, faulty.Late())
-	if err := r.until("inserts to delay", func() bool { return armed.Met() >= n }); err != nil {
 		return err
 	}
 	if err := r.more(s, armed.Series(), 2); err != nil {
 		return err
 	}
 	armed.Release()
-	return r.until("the late copies", func() bool { return armed.Over() >= n })
+	return r.until("the late copies", func() bool { return armed.Over() >= armed.Met() })
 }
 
 func killSink(r *faultRun) error {
-	s, _, err := r.one()
-	if err != nil {
-		return err
-	}
-	armed, err := r.hold(s)
+	s, _, armed, err := r.hold()
 	if err != nil {
 		return err
 	}
@@ -196,28 +199,24 @@ func killSink(r *faultRun) error {
 }
 
 func restartSink(r *faultRun) error {
-	s, _, err := r.one()
+	s, _, armed, err := r.hold()
 	if err != nil {
 		return err
 	}
-	return r.restart(s, s)
+	return r.restart(s, armed)
 }
 
 // restartOther moves the groups while an insert of the sink that stays is on its
 // way.
 func restartOther(r *faultRun) error {
-	s, other, err := r.one()
+	_, other, armed, err := r.hold()
 	if err != nil {
 		return err
 	}
-	return r.restart(other, s)
+	return r.restart(other, armed)
 }
 
-func (r *faultRun) restart(s, held *faultSink) error {
-	armed, err := r.hold(held)
-	if err != nil {
-		return err
-	}
+func (r *faultRun) restart(s *faultSink, armed *faulty.Armed) error {
 	if err := s.process.stop(); err != nil {
 		return err
 	}
@@ -229,11 +228,7 @@ func (r *faultRun) restart(s, held *faultSink) error {
 
 func cutKafka(away time.Duration) func(r *faultRun) error {
 	return func(r *faultRun) error {
-		s, _, err := r.one()
-		if err != nil {
-			return err
-		}
-		armed, err := r.hold(s)
+		s, _, armed, err := r.hold()
 		if err != nil {
 			return err
 		}
@@ -267,11 +262,7 @@ func (s *faultSink) reconnect() error {
 // takeOverCutOff: the owner of a lane can't reach Kafka any more, and its insert
 // reaches ClickHouse only when the next owner has gone on.
 func takeOverCutOff(r *faultRun) error {
-	s, other, err := r.one()
-	if err != nil {
-		return err
-	}
-	armed, err := r.hold(s)
+	s, other, armed, err := r.hold()
 	if err != nil {
 		return err
 	}
@@ -288,11 +279,7 @@ func takeOverCutOff(r *faultRun) error {
 // takeOverPaused: the same with an owner that stands still, and wakes up with
 // its insert under way.
 func takeOverPaused(r *faultRun) error {
-	s, other, err := r.one()
-	if err != nil {
-		return err
-	}
-	armed, err := r.hold(s)
+	s, other, armed, err := r.hold()
 	if err != nil {
 		return err
 	}

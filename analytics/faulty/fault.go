@@ -42,24 +42,23 @@ func (a *Armed) Series() string {
 func (a *Armed) Over() int { return int(a.done.Load()) }
 
 // Release lets go what Hold and Late keep back.
-func (a *Armed) Release() { a.end() }
-
-func (a *Armed) end() { a.release.Do(func() { close(a.released) }) }
+func (a *Armed) Release() { a.release.Do(func() { close(a.released) }) }
 
 // Arm lets the next n inserts meet a fault, behind those that are armed already.
 func (p *Proxy) Arm(n int, f Fault) *Armed {
 	a := &Armed{fault: f, left: n, released: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.armed = append(p.armed, a)
+	p.armed, p.ever = append(p.armed, a), append(p.ever, a)
 	return a
 }
 
-// Disarm takes back what is armed; what was held back goes on.
+// Disarm lets no further insert meet a fault. What is held back stays so until
+// its Release.
 func (p *Proxy) Disarm() {
-	for _, a := range p.disarm() {
-		a.end()
-	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed = nil
 }
 
 // Exception answers as ClickHouse does when it has failed, with a code of its

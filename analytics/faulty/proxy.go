@@ -30,7 +30,8 @@ type Proxy struct {
 	inserts  map[string]int // that ClickHouse has answered well, by series
 	upstream *url.URL
 	server   *http.Server // nil while it is cut
-	armed    []*Armed
+	armed    []*Armed     // that wait for inserts
+	ever     []*Armed     // all that were armed
 }
 
 // New makes a proxy on a loopback address. The DSN is of the kind http:// and
@@ -117,19 +118,13 @@ func (p *Proxy) Restore() error {
 // Close cuts the proxy and waits for requests that were held back.
 func (p *Proxy) Close() {
 	p.Cut()
-	for _, a := range p.disarm() {
-		a.end()
+	p.mu.Lock()
+	for _, a := range p.ever {
+		a.Release()
 	}
+	p.mu.Unlock()
 	p.late.Wait()
 	p.client.CloseIdleConnections()
-}
-
-func (p *Proxy) disarm() []*Armed {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	armed := p.armed
-	p.armed = nil
-	return armed
 }
 
 // ServeHTTP passes a request on, or lets it meet the fault that is armed.
