@@ -31,16 +31,16 @@ func produceEvents(t testing.TB, p *kgo.Client, from, to int, partitions int32) 
 	produce(t, p, recs...)
 }
 
-// faultyConn is a connection whose inserts fail: before they are sent while refuse
+// faulty is a connection whose inserts fail: before they are sent while refuse
 // is set, and after they were applied for the next deaf ones.
-type faultyConn struct {
+type faulty struct {
 	driver.Conn
 	refuse atomic.Bool
 	deaf   atomic.Int32
 	failed atomic.Int32
 }
 
-func (f *faultyConn) PrepareBatch(ctx context.Context, query string, opts ...driver.PrepareBatchOption) (driver.Batch, error) {
+func (f *faulty) PrepareBatch(ctx context.Context, query string, opts ...driver.PrepareBatchOption) (driver.Batch, error) {
 	if f.refuse.Load() {
 		f.failed.Add(1)
 		return nil, errors.New("connection refused")
@@ -51,7 +51,7 @@ func (f *faultyConn) PrepareBatch(ctx context.Context, query string, opts ...dri
 
 type deafBatch struct {
 	driver.Batch
-	f *faultyConn
+	f *faulty
 }
 
 func (b *deafBatch) Send() error {
@@ -66,7 +66,7 @@ func (b *deafBatch) Send() error {
 }
 
 func TestInsertTimedOutButWasApplied(t *testing.T) {
-	kcfg, conn := cluster(t, 3), &faultyConn{Conn: migrated(t)}
+	kcfg, conn := cluster(t, 3), &faulty{Conn: migrated(t)}
 	conn.deaf.Store(3)
 	p := producer(t, kcfg)
 	produceEvents(t, p, 0, 2000, 3)
@@ -84,7 +84,7 @@ func TestInsertTimedOutButWasApplied(t *testing.T) {
 }
 
 func TestClickHouseAwayForAWhile(t *testing.T) {
-	kcfg, conn := cluster(t, 3), &faultyConn{Conn: migrated(t)}
+	kcfg, conn := cluster(t, 3), &faulty{Conn: migrated(t)}
 	conn.refuse.Store(true)
 	p := producer(t, kcfg)
 	s, stop := running(t, SinkConfig{Kafka: kcfg, Conn: conn, Topics: eventsOnly, MaxRows: 500})
@@ -112,7 +112,7 @@ func TestClickHouseAwayForAWhile(t *testing.T) {
 }
 
 func TestStoppedAbruptlyAgainAndAgain(t *testing.T) {
-	kcfg, conn := cluster(t, 3), &faultyConn{Conn: migrated(t)}
+	kcfg, conn := cluster(t, 3), &faulty{Conn: migrated(t)}
 	p := producer(t, kcfg)
 	for round := range 8 {
 		// Every insert of a round is applied and none acknowledged.

@@ -23,11 +23,12 @@ type tally struct {
 	records      int               // read from the topic
 	rows         map[string]string // what a row says, by what tells it apart
 	take         func(c *tally, rec *kgo.Record) error
+	finish       func(c *tally) // where rows are sums
 }
 
 // newTallies lists all tables that the sink fills.
 func newTallies() []*tally {
-	return []*tally{
+	return append(breakdownTallies(),
 		appended("events", schemas.TopicEvents, "toString(event_id)",
 			`type, campaign_id, message_id, toString(recipient_id), toUnixTimestamp64Micro(occurred_at), link_index, attempt, url`,
 			func(e *schemas.Event) (string, []any) {
@@ -67,7 +68,7 @@ func newTallies() []*tally {
 				return s.RecipientID.String() + "/" + s.Scope, []any{s.Revision, s.Recipient, s.Reason, s.Active, int64(s.Since)}
 			},
 			func(s *schemas.Suppression, _ int64) int64 { return s.Revision }),
-	}
+	)
 }
 
 // appended is a table that has a row for each record.
@@ -139,10 +140,14 @@ func valuesOfCounters(c *schemas.Counters) (values []any) {
 
 // read counts the topic.
 func (c *tally) read(ctx context.Context, cfg kafka.Config) error {
-	return kafka.Scan(ctx, cfg, kafka.Scanned{Topic: c.topic}, func(rec *kgo.Record) error {
+	err := kafka.Scan(ctx, cfg, kafka.Scanned{Topic: c.topic}, func(rec *kgo.Record) error {
 		c.records++
 		return c.take(c, rec)
 	})
+	if err == nil && c.finish != nil {
+		c.finish(c)
+	}
+	return err
 }
 
 // compare reads the table, and says of each row that is missing, too much,

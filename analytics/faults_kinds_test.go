@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/posthorn/posthorn/analytics/faulty"
+	"github.com/posthorn/posthorn/analytics/faultproxy"
 )
 
 // faultKind is one way for things to go wrong. strike returns once it has hit
@@ -17,21 +17,21 @@ type faultKind struct {
 
 var faultKinds = []faultKind{
 	{"ClickHouse killed during an insert", killClickHouse},
-	{"ClickHouse slow", inserts(2, 5, faulty.Slow(400*time.Millisecond))},
-	{"ClickHouse does not answer", inserts(1, 2, faulty.Hang())},
-	{"too many parts", inserts(1, 4, faulty.Exception(252, "TOO_MANY_PARTS", "Too many parts (3000). Merges are processing significantly slower than inserts"))},
-	{"memory limit", inserts(1, 4, faulty.Exception(241, "MEMORY_LIMIT_EXCEEDED", "(total) memory limit exceeded: would use 3.61 GiB, maximum: 3.60 GiB"))},
-	{"memory limit after the insert was applied", inserts(1, 3, faulty.Applied(faulty.Exception(241, "MEMORY_LIMIT_EXCEEDED", "(total) memory limit exceeded: while pushing to view")))},
-	{"disk full", inserts(1, 4, faulty.Exception(243, "NOT_ENOUGH_SPACE", "Cannot reserve 1.00 MiB, not enough space"))},
-	{"write failed", inserts(1, 3, faulty.Exception(75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR", "Cannot write to file, errno: 28, strerror: No space left on device"))},
-	{"table read-only", inserts(1, 4, faulty.Exception(242, "TABLE_IS_READ_ONLY", "Table is in readonly mode"))},
-	{"503 of a balancer", inserts(1, 4, faulty.Unavailable())},
-	{"timeout after the insert was applied", inserts(1, 2, faulty.Applied(faulty.Hang()))},
-	{"connection reset after the insert was applied", inserts(1, 4, faulty.Applied(faulty.Reset()))},
-	{"connection reset in the middle of the data", inserts(1, 4, faulty.HalfBody())},
-	{"half an answer", inserts(1, 4, faulty.Applied(faulty.HalfAnswer()))},
-	{"insert sent twice", inserts(1, 4, faulty.Twice())},
-	{"answers in the contrary order", inserts(3, 3, faulty.Backwards(3, 700*time.Millisecond))},
+	{"ClickHouse slow", inserts(2, 5, faultproxy.Slow(400*time.Millisecond))},
+	{"ClickHouse does not answer", inserts(1, 2, faultproxy.Hang())},
+	{"too many parts", inserts(1, 4, faultproxy.Exception(252, "TOO_MANY_PARTS", "Too many parts (3000). Merges are processing significantly slower than inserts"))},
+	{"memory limit", inserts(1, 4, faultproxy.Exception(241, "MEMORY_LIMIT_EXCEEDED", "(total) memory limit exceeded: would use 3.61 GiB, maximum: 3.60 GiB"))},
+	{"memory limit after the insert was applied", inserts(1, 3, faultproxy.Applied(faultproxy.Exception(241, "MEMORY_LIMIT_EXCEEDED", "(total) memory limit exceeded: while pushing to view")))},
+	{"disk full", inserts(1, 4, faultproxy.Exception(243, "NOT_ENOUGH_SPACE", "Cannot reserve 1.00 MiB, not enough space"))},
+	{"write failed", inserts(1, 3, faultproxy.Exception(75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR", "Cannot write to file, errno: 28, strerror: No space left on device"))},
+	{"table read-only", inserts(1, 4, faultproxy.Exception(242, "TABLE_IS_READ_ONLY", "Table is in readonly mode"))},
+	{"503 of a balancer", inserts(1, 4, faultproxy.Unavailable())},
+	{"timeout after the insert was applied", inserts(1, 2, faultproxy.Applied(faultproxy.Hang()))},
+	{"connection reset after the insert was applied", inserts(1, 4, faultproxy.Applied(faultproxy.Reset()))},
+	{"connection reset in the middle of the data", inserts(1, 4, faultproxy.HalfBody())},
+	{"half an answer", inserts(1, 4, faultproxy.Applied(faultproxy.HalfAnswer()))},
+	{"insert sent twice", inserts(1, 4, faultproxy.Twice())},
+	{"answers in the contrary order", inserts(3, 3, faultproxy.Backwards(3, 700*time.Millisecond))},
 	{"insert arrives after its repetition", lateInserts},
 	{"ClickHouse refuses connections", refuseConnections},
 	{"sink killed during an insert", killSink},
@@ -69,7 +69,7 @@ func (r *faultRun) one() (s, other *faultSink, err error) {
 
 // meet lets an insert of a sink meet a fault, and up to n if more come soon. A
 // sink that seemed to own a lane may have lost it; then the other one is struck.
-func (r *faultRun) meet(n int, fault faulty.Fault) (s, other *faultSink, armed *faulty.Armed, err error) {
+func (r *faultRun) meet(n int, fault faultproxy.Fault) (s, other *faultSink, armed *faultproxy.Armed, err error) {
 	for deadline := time.Now().Add(faultPatience); time.Now().Before(deadline); {
 		if s, other, err = r.one(); err != nil {
 			return nil, nil, nil, err
@@ -86,7 +86,7 @@ func (r *faultRun) meet(n int, fault faulty.Fault) (s, other *faultSink, armed *
 }
 
 // inserts lets some inserts of one sink meet a fault.
-func inserts(least, most int, fault faulty.Fault) func(r *faultRun) error {
+func inserts(least, most int, fault faultproxy.Fault) func(r *faultRun) error {
 	return func(r *faultRun) error {
 		_, _, armed, err := r.meet(least+r.rng.IntN(most-least+1), fault)
 		if err != nil {
@@ -97,12 +97,12 @@ func inserts(least, most int, fault faulty.Fault) func(r *faultRun) error {
 }
 
 // hold keeps an insert of a sink on its way.
-func (r *faultRun) hold() (s, other *faultSink, armed *faulty.Armed, err error) {
-	return r.meet(1, faulty.Hold())
+func (r *faultRun) hold() (s, other *faultSink, armed *faultproxy.Armed, err error) {
+	return r.meet(1, faultproxy.Hold())
 }
 
 // over lets a held insert go on and waits for its end.
-func (r *faultRun) over(armed *faulty.Armed) error {
+func (r *faultRun) over(armed *faultproxy.Armed) error {
 	armed.Release()
 	return r.until("the end of the held insert", func() bool { return armed.Over() > 0 })
 }
@@ -118,7 +118,7 @@ func (r *faultRun) more(s *faultSink, series string, n int) error {
 // was on its way is broken off.
 func killClickHouse(r *faultRun) error {
 	delay := time.Duration(r.rng.IntN(15_000)) * time.Microsecond
-	_, _, armed, err := r.meet(1, faulty.Watched(func() {
+	_, _, armed, err := r.meet(1, faultproxy.Watched(func() {
 		pauseFor(r.t.Context(), delay)
 		if r.engine.process != nil {
 			r.engine.process.kill()
@@ -167,7 +167,7 @@ func refuseConnections(r *faultRun) error {
 // lateInserts sends copies of inserts when what their sink did next is done: the
 // repetition of each, and more.
 func lateInserts(r *faultRun) error {
-	s, _, armed, err := r.meet(1+r.rng.IntN(3), faulty.Late())
+	s, _, armed, err := r.meet(1+r.rng.IntN(3), faultproxy.Late())
 	if err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func restartOther(r *faultRun) error {
 	return r.restart(other, armed)
 }
 
-func (r *faultRun) restart(s *faultSink, armed *faulty.Armed) error {
+func (r *faultRun) restart(s *faultSink, armed *faultproxy.Armed) error {
 	if err := s.process.stop(); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
 
-	"github.com/posthorn/posthorn/analytics/faulty"
+	"github.com/posthorn/posthorn/analytics/faultproxy"
 	"github.com/posthorn/posthorn/internal/embedded/clickhouse/clickhousetest"
 	"github.com/posthorn/posthorn/internal/kafka"
 	"github.com/posthorn/posthorn/internal/testkafka"
@@ -43,7 +43,7 @@ const (
 type faultSink struct {
 	order   faultOrder
 	process *faultProcess
-	proxy   *faulty.Proxy
+	proxy   *faultproxy.Proxy
 	brokers []*toxiproxy.Proxy
 }
 
@@ -200,7 +200,7 @@ func newFaultSink(cfg kafka.Config, dsn string, session time.Duration) (*faultSi
 		s.brokers = append(s.brokers, front)
 	}
 	var err error
-	if s.proxy, err = faulty.New(dsn); err != nil {
+	if s.proxy, err = faultproxy.New(dsn); err != nil {
 		return nil, err
 	}
 	s.order.DSN = s.proxy.DSN()
@@ -219,11 +219,19 @@ func (r *faultRun) crashed() error {
 	return errors.Join(errs...)
 }
 
+// said is what the sinks have written.
+func (r *faultRun) said() (text string) {
+	for _, s := range r.sinks {
+		text += s.process.out.String() + "\n"
+	}
+	return text
+}
+
 // until polls for what a fault waits for.
 func (r *faultRun) until(what string, f func() bool) error {
 	for deadline := time.Now().Add(faultPatience); !f(); {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("waited %v for %s\n%s\n%s", faultPatience, what, r.sinks[0].process.out, r.sinks[1].process.out)
+			return fmt.Errorf("waited %v for %s\n%s", faultPatience, what, r.said())
 		}
 		if err := r.t.Context().Err(); err != nil {
 			return err

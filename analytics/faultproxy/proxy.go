@@ -1,8 +1,8 @@
-// Package faulty stands between a client and ClickHouse's HTTP interface and
+// Package faultproxy stands between a client and ClickHouse's HTTP interface and
 // lets inserts go wrong, in the ways in which networks, balancers and ClickHouse
 // itself do: a test arms a Fault, and the next inserts meet it. Everything else
 // passes as it is.
-package faulty
+package faultproxy
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -231,8 +232,10 @@ func (x *exchange) reply(a *answer, err error) {
 			x.w.Header()[name] = values
 		}
 	}
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	x.w.WriteHeader(a.status)
 	_, _ = x.w.Write(a.body) // the client may have gone
+	_ = http.NewResponseController(x.w).Flush()
 }
 
 // reset ends the client's connection by force.

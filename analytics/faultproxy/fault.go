@@ -1,4 +1,4 @@
-package faulty
+package faultproxy
 
 import (
 	"bytes"
@@ -191,6 +191,7 @@ func Backwards(n int, patience time.Duration) Fault {
 		case <-time.After(patience):
 		}
 		x.reply(a, err)
+		x.pause(10 * time.Millisecond) // for the client to have read it
 		mu.Lock()
 		defer mu.Unlock()
 		waiting = slices.DeleteFunc(waiting, func(c chan struct{}) bool { return c == mine })
