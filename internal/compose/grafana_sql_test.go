@@ -163,6 +163,7 @@ func TestDashboardsRunOnTheTables(t *testing.T) {
 				columns, rows := answered(t, conn, q.SQL)
 				if len(rows) == 0 {
 					t.Errorf("%s: panel %q finds nothing", d.file, p.Title)
+					continue
 				}
 				if series := q.Format == 0; series != (columns[0] == "time") || series != (p.Type == "timeseries") {
 					t.Errorf("%s: panel %q of type %s: format %d, columns %v", d.file, p.Title, p.Type, q.Format, columns)
