@@ -29,24 +29,24 @@ type tally struct {
 // newTallies lists all tables that the sink fills.
 func newTallies() []*tally {
 	return append(breakdownTallies(),
-		appended("events", schemas.TopicEvents, "toString(event_id)",
+		appendedTally("events", schemas.TopicEvents, "toString(event_id)",
 			`type, campaign_id, message_id, toString(recipient_id), toUnixTimestamp64Micro(occurred_at), link_index, attempt, url`,
 			func(e *schemas.Event) (string, []any) {
 				return e.EventID.String(), []any{e.Type, e.CampaignID, e.MessageID, e.RecipientID, int64(e.OccurredAt), e.LinkIndex, e.Attempt, e.URL}
 			}),
-		appended("triggers", schemas.TopicTriggers, "toString(trigger_id)", `rule, toString(recipient_id), hits, base, toString(evidence_ids[1])`,
+		appendedTally("triggers", schemas.TopicTriggers, "toString(trigger_id)", `rule, toString(recipient_id), hits, base, toString(evidence_ids[1])`,
 			func(t *schemas.Trigger) (string, []any) {
 				return t.TriggerID.String(), []any{t.Rule, t.RecipientID, t.Hits, t.Base, t.Evidence[0].EventID}
 			}),
-		appended("deliveries", schemas.TopicDeliveries, "toString(trigger_id)", `attempt, duration_ms, status_code, error`,
+		appendedTally("deliveries", schemas.TopicDeliveries, "toString(trigger_id)", `attempt, duration_ms, status_code, error`,
 			func(d *schemas.Delivery) (string, []any) {
 				return d.TriggerID.String(), []any{d.Attempt, d.DurationMS, d.StatusCode, d.Error}
 			}),
-		appended("rejections", schemas.TopicRejected, "toString(webhook_id)", `webhook_index, webhook_offset, reason`,
+		appendedTally("rejections", schemas.TopicRejected, "toString(webhook_id)", `webhook_index, webhook_offset, reason`,
 			func(r *schemas.Rejection) (string, []any) {
 				return r.WebhookID.String(), []any{r.Index, r.Offset, r.Reason}
 			}),
-		replaced("messages", schemas.TopicMessages, "message_id",
+		replacedTally("messages", schemas.TopicMessages, "message_id",
 			`revision, opens, human_opens, clicks, deferrals, outcome, toUnixTimestamp64Micro(last_event_at), ifNull(toString(open_delay_ms), '-')`,
 			func(m *schemas.Message) (string, []any) {
 				delay := "-"
@@ -56,13 +56,13 @@ func newTallies() []*tally {
 				return m.MessageID, []any{m.Revision, m.Opens, m.HumanOpens, m.Clicks, m.Deferrals, m.Outcome, int64(m.LastEventAt), delay}
 			},
 			func(m *schemas.Message, _ int64) int64 { return m.Revision }),
-		replaced("campaign_statistics", schemas.TopicStatistics, "concat(campaign_id, '/', basis, '/', toString(toUnixTimestamp(window_start)))",
-			strings.Join(columnsOfCounters(), ", "),
+		replacedTally("campaign_statistics", schemas.TopicStatistics, "concat(campaign_id, '/', basis, '/', toString(toUnixTimestamp(window_start)))",
+			strings.Join(tallyColumns(), ", "),
 			func(s *schemas.CampaignStatistics) (string, []any) {
-				return fmt.Sprintf("%s/%s/%d", s.CampaignID, s.Basis, s.WindowStart/1e6), valuesOfCounters(&s.Counters)
+				return fmt.Sprintf("%s/%s/%d", s.CampaignID, s.Basis, s.WindowStart/1e6), tallyValues(&s.Counters)
 			},
 			func(_ *schemas.CampaignStatistics, offset int64) int64 { return offset }),
-		replaced("suppressions", schemas.TopicSuppressions, "concat(toString(recipient_id), '/', scope)",
+		replacedTally("suppressions", schemas.TopicSuppressions, "concat(toString(recipient_id), '/', scope)",
 			`revision, recipient, reason, toString(active), toUnixTimestamp64Micro(since)`,
 			func(s *schemas.Suppression) (string, []any) {
 				return s.RecipientID.String() + "/" + s.Scope, []any{s.Revision, s.Recipient, s.Reason, s.Active, int64(s.Since)}
@@ -71,10 +71,10 @@ func newTallies() []*tally {
 	)
 }
 
-// appended is a table that has a row for each record.
-func appended[R any, P pointerTo[R]](table, topic, key, columns string, row func(P) (string, []any)) *tally {
+// appendedTally is a table that has a row for each record.
+func appendedTally[R any, P pointerTo[R]](table, topic, key, columns string, row func(P) (string, []any)) *tally {
 	return &tally{
-		table: table, topic: topic, query: selectRows(table, key, columns), rows: map[string]string{},
+		table: table, topic: topic, query: tallyQuery(table, key, columns), rows: map[string]string{},
 		take: func(c *tally, rec *kgo.Record) error {
 			r := P(new(R))
 			if err := serde.Decode(rec.Value, r); err != nil {
@@ -84,17 +84,17 @@ func appended[R any, P pointerTo[R]](table, topic, key, columns string, row func
 			if _, ok := c.rows[k]; ok {
 				return fmt.Errorf("%s is twice in %s", k, c.topic)
 			}
-			c.rows[k] = joined(values)
+			c.rows[k] = tallyText(values)
 			return nil
 		},
 	}
 }
 
-// replaced is a table of which the row of the highest version counts.
-func replaced[R any, P pointerTo[R]](table, topic, key, columns string, row func(P) (string, []any), version func(r P, offset int64) int64) *tally {
+// replacedTally is a table of which the row of the highest version counts.
+func replacedTally[R any, P pointerTo[R]](table, topic, key, columns string, row func(P) (string, []any), version func(r P, offset int64) int64) *tally {
 	newest := map[string]int64{}
 	return &tally{
-		table: table, topic: topic, query: selectRows(table+" FINAL", key, columns), rows: map[string]string{},
+		table: table, topic: topic, query: tallyQuery(table+" FINAL", key, columns), rows: map[string]string{},
 		take: func(c *tally, rec *kgo.Record) error {
 			r := P(new(R))
 			if err := serde.Decode(rec.Value, r); err != nil {
@@ -102,18 +102,18 @@ func replaced[R any, P pointerTo[R]](table, topic, key, columns string, row func
 			}
 			k, values := row(r)
 			if v := version(r, rec.Offset); c.rows[k] == "" || v > newest[k] {
-				c.rows[k], newest[k] = joined(values), v
+				c.rows[k], newest[k] = tallyText(values), v
 			}
 			return nil
 		},
 	}
 }
 
-func selectRows(from, key, columns string) string {
+func tallyQuery(from, key, columns string) string {
 	return fmt.Sprintf("SELECT %s, concatWithSeparator('|', %s) FROM %s", key, columns, from)
 }
 
-func joined(values []any) string {
+func tallyText(values []any) string {
 	texts := make([]string, len(values))
 	for i, v := range values {
 		texts[i] = fmt.Sprint(v)
@@ -121,8 +121,8 @@ func joined(values []any) string {
 	return strings.Join(texts, "|")
 }
 
-// columnsOfCounters are the columns of Counters, in the order of valuesOfCounters.
-func columnsOfCounters() (names []string) {
+// tallyColumns are the columns of Counters, in the order of tallyValues.
+func tallyColumns() (names []string) {
 	t := reflect.TypeFor[schemas.Counters]()
 	for i := range t.NumField() {
 		names = append(names, strings.TrimSuffix(t.Field(i).Tag.Get("json"), ",omitzero"))
@@ -130,7 +130,7 @@ func columnsOfCounters() (names []string) {
 	return names
 }
 
-func valuesOfCounters(c *schemas.Counters) (values []any) {
+func tallyValues(c *schemas.Counters) (values []any) {
 	v := reflect.ValueOf(c).Elem()
 	for i := range v.NumField() {
 		values = append(values, v.Field(i).Int())

@@ -75,7 +75,7 @@ func runFaultChild(text string) error {
 		if errors.Is(err, errFatal) || err == nil {
 			return err
 		}
-		pauseFor(ctx, 200*time.Millisecond)
+		faultPause(ctx, 200*time.Millisecond)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func runFaultEngine(ctx context.Context, dir string) error {
 	return engine.Close()
 }
 
-func pauseFor(ctx context.Context, d time.Duration) {
+func faultPause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):
@@ -105,7 +105,7 @@ func pauseFor(ctx context.Context, d time.Duration) {
 type faultProcess struct {
 	cmd    *exec.Cmd
 	in     io.Closer
-	out    *tail
+	out    *faultOutput
 	told   atomic.Bool // to end
 	exited chan struct{}
 	err    error // once exited is closed
@@ -116,7 +116,7 @@ func startFaultChild(order faultOrder) (*faultProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &faultProcess{cmd: exec.Command(os.Args[0]), out: &tail{}, exited: make(chan struct{})}
+	p := &faultProcess{cmd: exec.Command(os.Args[0]), out: &faultOutput{}, exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), faultChild+"="+string(text))
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
@@ -169,13 +169,13 @@ func (p *faultProcess) ended() error {
 	}
 }
 
-// tail keeps what a process has written, for as long as it is not much.
-type tail struct {
+// faultOutput keeps what a process has written, for as long as it is not much.
+type faultOutput struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-func (t *tail) Write(b []byte) (int, error) {
+func (t *faultOutput) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.text.Len() < 1<<20 {
@@ -184,7 +184,7 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (t *tail) String() string {
+func (t *faultOutput) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.text.String()
@@ -223,7 +223,7 @@ func (e *faultEngine) start(ctx context.Context) (err error) {
 			e.dsn = line
 			return nil
 		}
-		pauseFor(ctx, 20*time.Millisecond)
+		faultPause(ctx, 20*time.Millisecond)
 	}
 	return fmt.Errorf("the engine does not start\n%s", e.process.out)
 }

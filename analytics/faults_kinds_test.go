@@ -119,7 +119,7 @@ func (r *faultRun) more(s *faultSink, series string, n int) error {
 func killClickHouse(r *faultRun) error {
 	delay := time.Duration(r.rng.IntN(15_000)) * time.Microsecond
 	_, _, armed, err := r.meet(1, faultproxy.Watched(func() {
-		pauseFor(r.t.Context(), delay)
+		faultPause(r.t.Context(), delay)
 		if r.engine.process != nil {
 			r.engine.process.kill()
 		}
@@ -133,7 +133,7 @@ func killClickHouse(r *faultRun) error {
 	if r.engine.process == nil {
 		return refuseConnections(r)
 	}
-	pauseFor(r.t.Context(), time.Duration(100+r.rng.IntN(500))*time.Millisecond)
+	faultPause(r.t.Context(), time.Duration(100+r.rng.IntN(500))*time.Millisecond)
 	if err := r.engine.start(r.t.Context()); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func refuseConnections(r *faultRun) error {
 	s.proxy.Cut()
 	other.proxy.Cut()
 	armed.Release()
-	pauseFor(r.t.Context(), time.Duration(300+r.rng.IntN(500))*time.Millisecond)
+	faultPause(r.t.Context(), time.Duration(300+r.rng.IntN(500))*time.Millisecond)
 	if err := errors.Join(s.proxy.Restore(), other.proxy.Restore()); err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func cutKafka(away time.Duration) func(r *faultRun) error {
 			return err
 		}
 		s.cutOff()
-		pauseFor(r.t.Context(), away)
+		faultPause(r.t.Context(), away)
 		if err := s.reconnect(); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (l *faultLoad) transaction(ctx context.Context, commit bool) error {
 		}
 		for range make.perTransaction {
 			key, rec := make.record(l)
-			recs = append(recs, &kgo.Record{Topic: topic, Partition: partitionOf(key, l.partitions), Value: serde.Append(nil, topic, rec)})
+			recs = append(recs, &kgo.Record{Topic: topic, Partition: faultPartition(key, l.partitions), Value: serde.Append(nil, topic, rec)})
 			if commit {
 				l.committed[topic]++
 			}
@@ -77,15 +77,15 @@ func (l *faultLoad) transaction(ctx context.Context, commit bool) error {
 	return l.client.EndTransaction(ctx, kgo.TransactionEndTry(commit))
 }
 
-// partitionOf keeps the records of a key in one partition.
-func partitionOf(key string, partitions int32) int32 {
+// faultPartition keeps the records of a key in one partition.
+func faultPartition(key string, partitions int32) int32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key)) // never fails
 	return int32(h.Sum32() % uint32(partitions))
 }
 
 // faultRecords says how many records of a topic a transaction has, and how they
-// and their keys are made. Those of replaced rows come back with later revisions.
+// and their keys are made. Those of replacedTally rows come back with later revisions.
 var faultRecords = map[string]struct {
 	perTransaction int
 	record         func(l *faultLoad) (key string, rec schemas.Record)

@@ -15,7 +15,7 @@ func breakdownTallies() []*tally {
 	return []*tally{cellTally(), recipientTally()}
 }
 
-func sumsOf(columns []string) (texts, nonzero string) {
+func tallySums(columns []string) (texts, nonzero string) {
 	var shown, any []string
 	for _, c := range columns {
 		shown = append(shown, "toString(sum("+c+"))")
@@ -25,7 +25,7 @@ func sumsOf(columns []string) (texts, nonzero string) {
 }
 
 func cellTally() *tally {
-	texts, nonzero := sumsOf(columnsOfCounters())
+	texts, nonzero := tallySums(tallyColumns())
 	sums := map[string]*schemas.Counters{}
 	return &tally{
 		table: "breakdowns", topic: schemas.TopicBreakdownDeltas, rows: map[string]string{},
@@ -50,28 +50,28 @@ func cellTally() *tally {
 		finish: func(t *tally) {
 			for key, sum := range sums {
 				if *sum != (schemas.Counters{}) {
-					t.rows[key] = joined(valuesOfCounters(sum))
+					t.rows[key] = tallyText(tallyValues(sum))
 				}
 			}
 		},
 	}
 }
 
-// recipientCounters are those that the table of recipients has.
-var recipientCounters = []string{
+// tallyRecipientColumns are those that the table of recipients has.
+var tallyRecipientColumns = []string{
 	"messages", "delivered", "rejected", "hard_bounced", "soft_bounced", "opened", "human_opened", "opens", "human_opens",
 	"clicked", "human_clicked", "clicks", "human_clicks", "unsubscribed", "complained",
 }
 
-// recipientSum is a recipient: times are Unix seconds.
-type recipientSum struct {
+// recipientTallySum is a recipient: times are Unix seconds.
+type recipientTallySum struct {
 	counters                           schemas.Counters
 	first, last, sent, opened, clicked int64
 }
 
 func recipientTally() *tally {
-	texts, _ := sumsOf(recipientCounters)
-	sums := map[string]*recipientSum{}
+	texts, _ := tallySums(tallyRecipientColumns)
+	sums := map[string]*recipientTallySum{}
 	later := func(at *int64, t schemas.Timestamp) { *at = max(*at, int64(t/1e6)) }
 	return &tally{
 		table: "recipients", topic: schemas.TopicBreakdownDeltas, rows: map[string]string{},
@@ -88,7 +88,7 @@ func recipientTally() *tally {
 				key := d.Tenant + "/" + r.RecipientID.String()
 				sum := sums[key]
 				if sum == nil {
-					sum = &recipientSum{first: int64(r.FirstEventAt / 1e6)}
+					sum = &recipientTallySum{first: int64(r.FirstEventAt / 1e6)}
 					sums[key] = sum
 				}
 				sum.counters.Add(&r.Counters)
@@ -102,19 +102,19 @@ func recipientTally() *tally {
 		},
 		finish: func(t *tally) {
 			for key, sum := range sums {
-				t.rows[key] = joined(append(recipientValues(&sum.counters), "example.org", sum.first, sum.last, sum.sent, sum.opened, sum.clicked))
+				t.rows[key] = tallyText(append(tallyRecipientValues(&sum.counters), "example.org", sum.first, sum.last, sum.sent, sum.opened, sum.clicked))
 			}
 		},
 	}
 }
 
-func recipientValues(c *schemas.Counters) (values []any) {
-	all := valuesOfCounters(c)
+func tallyRecipientValues(c *schemas.Counters) (values []any) {
+	all := tallyValues(c)
 	byName := map[string]any{}
-	for i, name := range columnsOfCounters() {
+	for i, name := range tallyColumns() {
 		byName[name] = all[i]
 	}
-	for _, name := range recipientCounters {
+	for _, name := range tallyRecipientColumns {
 		values = append(values, byName[name])
 	}
 	return values

@@ -239,7 +239,7 @@ func (r *faultRun) until(what string, f func() bool) error {
 		if err := r.crashed(); err != nil {
 			return err
 		}
-		pauseFor(r.t.Context(), 5*time.Millisecond)
+		faultPause(r.t.Context(), 5*time.Millisecond)
 	}
 	return nil
 }
