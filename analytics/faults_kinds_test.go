@@ -31,7 +31,7 @@ var faultKinds = []faultKind{
 	{"connection reset in the middle of the data", inserts(1, 4, faultproxy.HalfBody())},
 	{"half an answer", inserts(1, 4, faultproxy.Applied(faultproxy.HalfAnswer()))},
 	{"insert sent twice", inserts(1, 4, faultproxy.Twice())},
-	{"answers in the contrary order", inserts(3, 3, faultproxy.Backwards(3, 700*time.Millisecond))},
+	{"answers in the contrary order", answersBackwards},
 	{"insert arrives after its repetition", lateInserts},
 	{"ClickHouse refuses connections", refuseConnections},
 	{"sink killed during an insert", killSink},
@@ -94,6 +94,10 @@ func inserts(least, most int, fault faultproxy.Fault) func(r *faultRun) error {
 		}
 		return r.until("the end of inserts that met the fault", func() bool { return armed.Over() >= armed.Met() })
 	}
+}
+
+func answersBackwards(r *faultRun) error {
+	return inserts(3, 3, faultproxy.Backwards(3, 700*time.Millisecond))(r)
 }
 
 // hold keeps an insert of a sink on its way.

@@ -171,7 +171,8 @@ func Late() Fault {
 }
 
 // Backwards gives the answers of n inserts, all done, in the contrary order of
-// their arrival. The first does not wait longer than patience for the others.
+// their arrival. The first does not wait longer than patience for the others. Such
+// a fault can be armed once.
 func Backwards(n int, patience time.Duration) Fault {
 	var mu sync.Mutex
 	var waiting []chan struct{}
