@@ -73,18 +73,6 @@ func dashboards(t *testing.T) (all []dashboard) {
 	return all
 }
 
-// dashboardNamed is the dashboard of a file.
-func dashboardNamed(t *testing.T, file string) dashboard {
-	t.Helper()
-	for _, d := range dashboards(t) {
-		if d.file == file {
-			return d
-		}
-	}
-	t.Fatalf("there is no dashboard %s", file)
-	return dashboard{}
-}
-
 func readYAML(t *testing.T, file string, into any) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(grafanaDir, file))
