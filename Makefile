@@ -43,7 +43,7 @@ CHAOS_DELIVERY = -kills 10 -quiet 60s -pause 8s
 ifdef SHORT
 CHAOS_DELIVERY = -kills 10 -quiet 6s -pause 2s
 endif
-CHAOS_SINK = 100
+CHAOS_SINK = 150
 ifdef SHORT
 CHAOS_SINK = 26
 endif
@@ -57,7 +57,7 @@ chaos-ingest: build ## kill the gateway 20 times under load, fill its disk, take
 chaos-delivery: ## kill workers that call 50 endpoints, half of them dead, with 10,000 calls pending; nothing is lost or called again once recorded (SEED=1; SHORT=1: a minute)
 	$(GO) run ./internal/chaos -delivery -seed $(SEED) $(CHAOS_DELIVERY)
 
-chaos-sink: ## break ClickHouse, two sinks and their Kafka 100 times under load; the tables hold what the topics do (SEED=1; SHORT=1: a minute)
+chaos-sink: ## break ClickHouse, two sinks and their Kafka 150 times under load; the tables hold what the topics do (SEED=1; SHORT=1: a minute)
 	POSTHORN_TEST_FAULTS=$(CHAOS_SINK) POSTHORN_TEST_FAULTS_SEED=$(SEED) POSTHORN_TEST_FAULTS_APACHE=1 \
 		$(GO) test -count=1 -v -timeout 20m -run '^TestSinkFaults$$' ./analytics
 
