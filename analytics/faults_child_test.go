@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posthorn/posthorn/analytics/faultproxy"
 	"github.com/posthorn/posthorn/internal/embedded/clickhouse"
 	"github.com/posthorn/posthorn/internal/kafka"
 )
@@ -200,7 +201,12 @@ type faultEngine struct {
 
 func newFaultEngine(t *testing.T) *faultEngine {
 	t.Helper()
-	if os.Getenv("POSTHORN_TEST_CLICKHOUSE") != "" {
+	if server := os.Getenv("POSTHORN_TEST_CLICKHOUSE"); server != "" {
+		p, err := faultproxy.New(server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Close()
 		return &faultEngine{dsn: testDSN(t)}
 	}
 	e := &faultEngine{dir: t.TempDir()}
