@@ -34,8 +34,10 @@ const (
 const (
 	faultLanes      = 2
 	faultPartitions = 4
-	// faultPatience bounds the wait for a fault to hit, and for the end.
-	faultPatience = 90 * time.Second
+	// faultPatience bounds the wait for a fault to hit, and for the end: more than
+	// the rebalance timeout of a minute, for which a group may wait for a dead
+	// member.
+	faultPatience = 3 * time.Minute
 )
 
 // faultSink is a sink in a process of its own, and what stands between it and
