@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -71,4 +72,39 @@ func (k *kept[T]) run(this *attempt) {
 	}
 	this.err, k.running = err, nil
 	close(this.done)
+}
+
+// keptBy are results by what was asked for.
+type keptBy[K comparable, T any] struct {
+	work func(context.Context, K) (T, error)
+
+	mu   sync.Mutex
+	by   map[K]*kept[T]
+	last []K // those that were asked for, the latest last
+}
+
+// maxKept bounds the results that are kept of one kind.
+const maxKept = 32
+
+func (k *keptBy[K, T]) get(ctx context.Context, key K) (T, time.Time, error) {
+	return k.of(key).get(ctx)
+}
+
+// of returns where the result of a key is kept, and forgets those that nobody has
+// asked for since as many others were.
+func (k *keptBy[K, T]) of(key K) *kept[T] {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.by == nil {
+		k.by = map[K]*kept[T]{}
+	}
+	if k.by[key] == nil {
+		k.by[key] = &kept[T]{limit: keptLimit, work: func(ctx context.Context) (T, error) { return k.work(ctx, key) }}
+	}
+	k.last = append(slices.DeleteFunc(k.last, func(other K) bool { return other == key }), key)
+	if len(k.last) > maxKept {
+		delete(k.by, k.last[0])
+		k.last = k.last[1:]
+	}
+	return k.by[key]
 }
