@@ -115,15 +115,13 @@ func (a *API) readTenantDomains(ctx context.Context, asked domainsAsked) (found 
 }
 
 // tenantTotal is countedOnce of the tenant, with the delays of a period, which
-// ages do not tell: they are of the windows of the send, and so without what came
-// after those were closed.
+// ages do not tell: they are summed over the domains.
 func (a *API) tenantTotal(ctx context.Context, p *SentPeriod) (schemas.Counters, error) {
 	c, err := a.countedOnce(ctx, p)
 	if err != nil || !p.bounded() {
 		return c, err
 	}
-	f := p.filter(a.cfg.Tenant, schemas.DimensionTenant)
-	f.add("basis = ?", schemas.BasisSendTime.String())
+	f := p.filter(a.cfg.Tenant, schemas.DimensionDomain)
 	err = a.cfg.Conn.QueryRow(ctx, "SELECT sum(open_delay_ms), sum(open_delays), sum(click_delay_ms), sum(click_delays) FROM breakdowns WHERE "+f.String(), f.args...).
 		Scan(&c.OpenDelayMS, &c.OpenDelays, &c.ClickDelayMS, &c.ClickDelays)
 	if err != nil {
