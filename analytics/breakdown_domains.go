@@ -11,7 +11,7 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// providerParts sums the days of each provider.
+// providerParts sums the days of each provider of the tenant.
 func (a *API) providerParts(ctx context.Context, b *Breakdown, of *parts, limit int) error {
 	days, at, err := a.providerDays(ctx, &b.SentPeriod)
 	if err != nil {
