@@ -68,6 +68,7 @@ func TestKept(t *testing.T) {
 		if _, _, err := k.get(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("who does not wait got %v", err)
 		}
+		synctest.Wait()                         // for who works it out to have begun
 		get(runs, time.Second-time.Millisecond) // The work goes on without them.
 	})
 }
