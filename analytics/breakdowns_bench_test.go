@@ -118,7 +118,7 @@ SELECT 'default', 'tenant', 'lifetime', sum(messages), sum(delivered), sum(opens
 		})
 	}
 	for what, work := range map[string]func(context.Context) error{
-		"kept/providers by day": func(ctx context.Context) error { _, err := api.readTenantDays(ctx); return err },
+		"kept/providers by day": func(ctx context.Context) error { _, err := api.readDays(ctx, ""); return err },
 		"kept/recipients":       func(ctx context.Context) error { _, err := api.readRecipients(ctx); return err },
 	} {
 		b.Run(what, func(b *testing.B) {
