@@ -14,10 +14,10 @@ import (
 
 // expected is a breakdown worked out from messages.
 type expected struct {
-	items          []BreakdownItem
-	others, total  Counts
-	values         int
-	unknown, share int64
+	items         []BreakdownItem
+	others, total Counts
+	values        int
+	unknown       int64
 }
 
 // expect works a breakdown out, message by message.
