@@ -10,9 +10,9 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// cell is a row of breakdowns as a test writes it; the basis is that of day cells
+// tableCell is a row of breakdowns as a test writes it; the basis is that of day cells
 // unless one is given.
-type cell struct {
+type tableCell struct {
 	dimension, campaign, value, detail string
 	basis                              schemas.Basis
 	window                             int64 // Unix seconds
@@ -20,13 +20,13 @@ type cell struct {
 }
 
 // daily makes a day cell.
-func daily(dimension, campaign, value, day string, c schemas.Counters) cell {
+func daily(dimension, campaign, value, day string, c schemas.Counters) tableCell {
 	at, _ := time.Parse(time.DateOnly, day) // Without a day it is 1970.
-	return cell{dimension, campaign, value, "", schemas.BasisSendTime, max(0, at.Unix()), c}
+	return tableCell{dimension, campaign, value, "", schemas.BasisSendTime, max(0, at.Unix()), c}
 }
 
 // fillCells writes rows of breakdowns by hand.
-func fillCells(t testing.TB, conn driver.Conn, cells ...cell) {
+func fillCells(t testing.TB, conn driver.Conn, cells ...tableCell) {
 	t.Helper()
 	batch, err := conn.PrepareBatch(t.Context(), "INSERT INTO breakdowns (tenant, dimension, campaign_id, value, detail, basis, window_start, "+strings.Join(counterNames, ", ")+")")
 	if err != nil {
@@ -47,9 +47,9 @@ func fillCells(t testing.TB, conn driver.Conn, cells ...cell) {
 }
 
 // scopeCells are the rows of the tenant's windows that statistics of campaigns make.
-func scopeCells(recs ...*schemas.CampaignStatistics) (cells []cell) {
+func scopeCells(recs ...*schemas.CampaignStatistics) (cells []tableCell) {
 	for _, r := range recs {
-		c := cell{dimension: ScopeTenant, basis: r.Basis, counts: r.Counters}
+		c := tableCell{dimension: ScopeTenant, basis: r.Basis, counts: r.Counters}
 		if r.WindowStart != 0 {
 			c.window = r.WindowStart.Time().Unix()
 		}

@@ -20,7 +20,7 @@ func TestFunnel(t *testing.T) {
 			counts[name]++
 		}
 	}
-	var cells []cell
+	var cells []tableCell
 	for range 600 {
 		has := map[string]bool{}
 		var path []string

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posthorn/posthorn/analytics"
+	"github.com/posthorn/posthorn/analytics/mailbox"
 	"github.com/posthorn/posthorn/ingest"
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/spool"
@@ -171,6 +172,7 @@ func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
 		Conn: conn, Tenant: n.cfg.Tenant, Rules: n.shownRules(), Paused: n.paused, Logger: n.log,
 		TimeZone: zone, RecipientID: n.recipientID(),
 	})
+	providers := mailbox.NewWorker(mailbox.WorkerConfig{Conn: conn, Tenant: n.cfg.Tenant, Off: !n.cfg.Analytics.MXLookup, Registerer: n.reg, Logger: n.log})
 	watch := n.watch()
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
@@ -181,6 +183,7 @@ func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
 		defer context.AfterFunc(ctx, api.Close)()
 		return serveHTTP(ctx, listener, mux)
 	})
+	to.add("mailbox providers", providers.Run)
 }
 
 // recipientID returns the function that tells the id of an address; nil where the

@@ -59,6 +59,7 @@ func Settings() []Setting {
 		{"registry.url", "registry", "URL of the schema registry", text(func(c *Config) *string { return &c.Registry.URL })},
 		{"registry.listen", "", "", text(func(c *Config) *string { return &c.Registry.Listen })},
 		{"clickhouse.dsn", "clickhouse", "ClickHouse DSN, such as clickhouse://user:password@host:9000/posthorn", text(func(c *Config) *string { return &c.ClickHouse.DSN })},
+		{"clickhouse.cluster", "", "", text(func(c *Config) *string { return &c.ClickHouse.Cluster })},
 		{"clickhouse.listen", "", "", text(func(c *Config) *string { return &c.ClickHouse.Listen })},
 		{"clickhouse.sql_listen", "", "", text(func(c *Config) *string { return &c.ClickHouse.SQLListen })},
 		{"clickhouse.library", "", "", text(func(c *Config) *string { return &c.ClickHouse.Library })},
@@ -100,6 +101,9 @@ func Settings() []Setting {
 			fs.DurationVar(&c.Processor.WindowRetention, path, c.Processor.WindowRetention, "")
 		}},
 		{"api.listen", "api", "address of the HTTP API", text(func(c *Config) *string { return &c.API.Listen })},
+		{"analytics.mx_lookup", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.BoolVar(&c.Analytics.MXLookup, path, c.Analytics.MXLookup, "")
+		}},
 		{"metrics.listen", "metrics", "address of /metrics and /readyz", text(func(c *Config) *string { return &c.Metrics.Listen })},
 		{"metrics.pprof", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.BoolVar(&c.Metrics.Pprof, path, c.Metrics.Pprof, "")
