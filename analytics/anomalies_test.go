@@ -104,7 +104,7 @@ func TestAnomaliesOfSeries(t *testing.T) {
 			c.HumanOpened = 10
 		}
 		for _, basis := range []schemas.Basis{schemas.BasisEventTime, schemas.BasisSendTime} {
-			fillCells(t, conn, tableCell{dimension: ScopeTenant, basis: basis, window: noon + 86400*day, counts: c})
+			fillCells(t, conn, madeCell{dimension: ScopeTenant, basis: basis, window: noon + 86400*day, counts: c})
 		}
 	}
 	api := NewAPI(APIConfig{Conn: conn, TimeZone: zone(t, "Europe/Paris"), now: func() time.Time { return time.Unix(noon+60*86400, 0) }})

@@ -54,7 +54,7 @@ func exampleBehaviour(t *testing.T, conn driver.Conn) {
 	t.Helper()
 	at := epoch.Time()
 	day := at.Format(time.DateOnly)
-	cells := []tableCell{
+	cells := []madeCell{
 		daily("path", "7", "delivered+opened", day, schemas.Counters{Messages: 10}),
 		daily("path", "7", "none", "", schemas.Counters{Messages: 1}),
 		daily("domain", "7", "example.org", day, schemas.Counters{Messages: 30, OpenDelays: 10, OpenDelayMS: 700_000}),
@@ -63,7 +63,7 @@ func exampleBehaviour(t *testing.T, conn driver.Conn) {
 		daily("age", "7", "2", day, schemas.Counters{Opened: 10, Opens: 11}),
 	}
 	for i := range int64(20) {
-		cells = append(cells, tableCell{dimension: ScopeTenant, basis: schemas.BasisEventTime, window: at.Unix() - 86400*i, counts: schemas.Counters{Messages: 900 + i, Delivered: 800, HardBounced: 20 - i}})
+		cells = append(cells, madeCell{dimension: ScopeTenant, basis: schemas.BasisEventTime, window: at.Unix() - 86400*i, counts: schemas.Counters{Messages: 900 + i, Delivered: 800, HardBounced: 20 - i}})
 	}
 	fillCells(t, conn, cells...)
 	fill(t, conn, schemas.TopicEvents, event(1), event(98))

@@ -12,7 +12,7 @@ import (
 func TestCohorts(t *testing.T) {
 	conn := migrated(t)
 	known(t, conn, "a")
-	sent := func(day string, messages, delivered int64) tableCell {
+	sent := func(day string, messages, delivered int64) madeCell {
 		return daily("age", "a", schemas.AgeSent, day, schemas.Counters{Messages: messages, Delivered: delivered, HardBounced: messages - delivered})
 	}
 	fillCells(t, conn,

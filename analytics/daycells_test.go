@@ -10,9 +10,9 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// tableCell is a row of breakdowns as a test writes it; the basis is that of day cells
+// madeCell is a row of breakdowns as a test writes it; the basis is that of day cells
 // unless one is given.
-type tableCell struct {
+type madeCell struct {
 	dimension, campaign, value, detail string
 	basis                              schemas.Basis
 	window                             int64 // Unix seconds
@@ -20,13 +20,13 @@ type tableCell struct {
 }
 
 // daily makes a day cell.
-func daily(dimension, campaign, value, day string, c schemas.Counters) tableCell {
+func daily(dimension, campaign, value, day string, c schemas.Counters) madeCell {
 	at, _ := time.Parse(time.DateOnly, day) // Without a day it is 1970.
-	return tableCell{dimension, campaign, value, "", schemas.BasisSendTime, max(0, at.Unix()), c}
+	return madeCell{dimension, campaign, value, "", schemas.BasisSendTime, max(0, at.Unix()), c}
 }
 
 // fillCells writes rows of breakdowns by hand.
-func fillCells(t testing.TB, conn driver.Conn, cells ...tableCell) {
+func fillCells(t testing.TB, conn driver.Conn, cells ...madeCell) {
 	t.Helper()
 	batch, err := conn.PrepareBatch(t.Context(), "INSERT INTO breakdowns (tenant, dimension, campaign_id, value, detail, basis, window_start, "+strings.Join(counterNames, ", ")+")")
 	if err != nil {
@@ -47,9 +47,9 @@ func fillCells(t testing.TB, conn driver.Conn, cells ...tableCell) {
 }
 
 // scopeCells are the rows of the tenant's windows that statistics of campaigns make.
-func scopeCells(recs ...*schemas.CampaignStatistics) (cells []tableCell) {
+func scopeCells(recs ...*schemas.CampaignStatistics) (cells []madeCell) {
 	for _, r := range recs {
-		c := tableCell{dimension: ScopeTenant, basis: r.Basis, counts: r.Counters}
+		c := madeCell{dimension: ScopeTenant, basis: r.Basis, counts: r.Counters}
 		if r.WindowStart != 0 {
 			c.window = r.WindowStart.Time().Unix()
 		}

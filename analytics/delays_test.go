@@ -18,7 +18,7 @@ func TestDelaysWithinError(t *testing.T) {
 	known(t, conn, "a", "b")
 	rng := rand.New(rand.NewPCG(1, 2))
 	delays := map[string][]float64{} // by campaign and person
-	var cells []tableCell
+	var cells []madeCell
 	for i := range 4000 {
 		campaign, human := []string{"a", "b"}[rng.IntN(2)], rng.IntN(3) > 0
 		ms := int64(math.Exp(rng.Float64() * 22)) // up to 41 days

@@ -20,7 +20,7 @@ func TestFunnel(t *testing.T) {
 			counts[name]++
 		}
 	}
-	var cells []tableCell
+	var cells []madeCell
 	for range 600 {
 		has := map[string]bool{}
 		var path []string

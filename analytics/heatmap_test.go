@@ -69,7 +69,7 @@ func TestHeatMapEqualsReference(t *testing.T) {
 func TestHeatMapRates(t *testing.T) {
 	conn := migrated(t)
 	for i := range int64(3) { // Mondays at 23:30 UTC are Tuesdays, 05:15, in Kathmandu
-		fillCells(t, conn, tableCell{dimension: ScopeTenant, basis: schemas.BasisSendTime, window: unix(t, "2026-01-05T23:30:00Z") + i*7*86400,
+		fillCells(t, conn, madeCell{dimension: ScopeTenant, basis: schemas.BasisSendTime, window: unix(t, "2026-01-05T23:30:00Z") + i*7*86400,
 			counts: schemas.Counters{Delivered: 10, HumanOpened: i}})
 	}
 	var m HeatMap

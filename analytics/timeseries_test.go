@@ -182,10 +182,10 @@ func changes(loc *time.Location, dates []string) bool {
 
 // cells are changes that sum up to the truth, of the tenant and of the account x,
 // which has campaign a only.
-func (tr truth) cells(rng *rand.Rand) (cells []tableCell) {
+func (tr truth) cells(rng *rand.Rand) (cells []madeCell) {
 	for k, c := range tr {
 		for _, scope := range []string{ScopeTenant, ScopeAccount} {
-			to := tableCell{dimension: scope, basis: k.basis, window: max(0, k.window)}
+			to := madeCell{dimension: scope, basis: k.basis, window: max(0, k.window)}
 			if scope == ScopeAccount {
 				if to.value = "x"; k.campaign != "a" {
 					continue
@@ -444,10 +444,10 @@ func TestSeriesOfScopes(t *testing.T) {
 	for i, scope := range []string{ScopeAccount, ScopeSource, ScopeList} {
 		n := schemas.Counters{Messages: int64(i) + 1}
 		fillCells(t, conn,
-			tableCell{dimension: scope, value: "x", basis: schemas.BasisLifetime, counts: n},
-			tableCell{dimension: scope, value: "x", basis: schemas.BasisEventTime, window: at, counts: n},
-			tableCell{dimension: scope, value: "x", basis: schemas.BasisSendTimeLate, counts: n},
-			tableCell{dimension: scope, value: "y", basis: schemas.BasisEventTime, window: at + 3600, counts: n})
+			madeCell{dimension: scope, value: "x", basis: schemas.BasisLifetime, counts: n},
+			madeCell{dimension: scope, value: "x", basis: schemas.BasisEventTime, window: at, counts: n},
+			madeCell{dimension: scope, value: "x", basis: schemas.BasisSendTimeLate, counts: n},
+			madeCell{dimension: scope, value: "y", basis: schemas.BasisEventTime, window: at + 3600, counts: n})
 	}
 	api := NewAPI(APIConfig{Conn: conn, TimeZone: zone(t, "Europe/Paris")})
 	for i, scope := range []string{ScopeAccount, ScopeSource, ScopeList} {
