@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -15,7 +16,7 @@ import (
 // is exact.
 func TestDelaysWithinError(t *testing.T) {
 	conn := migrated(t)
-	known(t, conn, "a", "b")
+	sums := map[string]schemas.Counters{} // by campaign
 	rng := rand.New(rand.NewPCG(1, 2))
 	delays := map[string][]float64{} // by campaign and person
 	var cells []madeCell
@@ -31,11 +32,18 @@ func TestDelaysWithinError(t *testing.T) {
 			delays[campaign+" human"] = append(delays[campaign+" human"], float64(ms))
 		}
 		day := fmt.Sprintf("2026-01-%02d", 1+rng.IntN(5))
-		cells = append(cells, daily("open_delay", campaign, schemas.DelayValue(ms), day, c),
+		of := sums[campaign]
+		of.OpenDelays, of.OpenDelayMS = of.OpenDelays+1, of.OpenDelayMS+ms
+		sums[campaign] = of
+		cells = append(cells, madeCell{dimension: ScopeTenant, basis: schemas.BasisLifetime, counts: schemas.Counters{OpenDelays: 1, OpenDelayMS: ms}},
+			daily("open_delay", campaign, schemas.DelayValue(ms), day, c),
 			daily("domain", campaign, "x.org", day, schemas.Counters{OpenDelays: 1, OpenDelayMS: ms}),
 			daily("domain", "", "x.org", day, schemas.Counters{OpenDelays: 1, OpenDelayMS: ms}))
 	}
 	fillCells(t, conn, cells...)
+	for id, c := range sums {
+		fill(t, conn, schemas.TopicStatistics, stats(id, schemas.BasisLifetime, time.Time{}, c))
+	}
 	api := NewAPI(APIConfig{Conn: conn})
 	delays["all"], delays["all human"] = slices.Concat(delays["a"], delays["b"]), slices.Concat(delays["a human"], delays["b human"])
 	for name, path := range map[string]string{"a": "/v1/campaigns/a/delays", "all": "/v1/delays", "b": "/v1/delays?campaigns=b&since=2026-01-01&until=2026-01-06"} {
@@ -96,7 +104,7 @@ func TestDelaysOfClicks(t *testing.T) {
 	fillCells(t, conn,
 		daily("open_delay", "a", schemas.DelayValue(1000), "2026-01-01", schemas.Counters{Opened: 5}),
 		daily("click_delay", "a", "63", "2026-01-01", schemas.Counters{Clicked: 3, HumanClicked: 1}),
-		daily("domain", "", "", "2026-01-01", schemas.Counters{ClickDelays: 3, ClickDelayMS: 189}))
+		madeCell{dimension: ScopeTenant, basis: schemas.BasisLifetime, counts: schemas.Counters{ClickDelays: 3, ClickDelayMS: 189}})
 	api := NewAPI(APIConfig{Conn: conn})
 	var d Delays
 	ask(t, api, "/v1/delays", &d)

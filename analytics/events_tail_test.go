@@ -86,13 +86,13 @@ func TestEventsTailBegins(t *testing.T) {
 	conn := migrated(t)
 	addEvents(t, conn, 0, arrived(1, 30*time.Minute), arrived(2, 3*time.Hour))
 	api := NewAPI(APIConfig{Conn: conn})
-	f := &follower{API: api, followed: followed{table: "events", ages: tailEventAges, slack: tailEventSlack, look: latestEvents}}
+	f := &follower{API: api, followed: followed{table: "events", ages: tailEventAges, slack: tailEventSlack, received: true, look: latestEvents}}
 	f.filter.add("tenant = ?", "default")
 	if err := f.locate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if f.positions[0] != 0 || time.Since(f.newest) < 29*time.Minute || time.Since(f.since()) > 32*time.Minute {
-		t.Errorf("at %v, newest %v, from %v", f.positions, f.newest, f.since())
+	if f.positions[0] != 0 || time.Since(f.newest) < 29*time.Minute || time.Since(f.since(f.newest)) > 32*time.Minute {
+		t.Errorf("at %v, newest %v, from %v", f.positions, f.newest, f.since(f.newest))
 	}
 	addEvents(t, conn, 2, arrived(3, 30*time.Minute), arrived(4, 32*time.Minute))
 	found, err := f.fresh(t.Context())
