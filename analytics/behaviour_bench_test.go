@@ -31,7 +31,6 @@ func behaviourWorld(b *testing.B, conn driver.Conn, events int) {
 	const some = "number % 97, number % 89, number % 41, number % 31, number % 43, number % 37, number % 11, number % 7, number % 13, number % 5, number % 3, number % 9973, number % 41"
 	windows := days * 288
 	statements := []string{
-		"ALTER TABLE messages ADD INDEX IF NOT EXISTS recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 4",
 		// Each campaign has a window of each basis in each five minutes of three days.
 		fmt.Sprintf(`INSERT INTO campaign_statistics (tenant, campaign_id, basis, window_start, window_seconds, version, %s)
 SELECT 'default', toString(7340000 + number %% 300), ['event_time', 'send_time'][1 + intDiv(number, 300) %% 2], %s + 86400 * intDiv(number %% 300, 5) - 86400 + 300 * intDiv(number, 600), 300, number, %s FROM numbers(%d)`,

@@ -100,14 +100,14 @@ SELECT 'default', ?, 'example.org', ?, 1, 1, fromUnixTimestamp(?), fromUnixTimes
 // tables is.
 func TestRecipientByIndex(t *testing.T) {
 	conn := migrated(t)
-	for table, index := range map[string]string{"events": "recipient", "triggers": "recipient", "deliveries": "trigger"} {
-		column := map[string]string{"recipient": "recipient_id", "trigger": "trigger_id"}[index]
-		if table == "events" {
-			if err := conn.Exec(t.Context(), `INSERT INTO events (tenant, campaign_id, occurred_at, received_at, arrived_at, recipient_id)
-SELECT 'default', 'c', now64(6), now64(6), now64(6), toUUID(generateUUIDv4()) FROM numbers(200000)`); err != nil {
-				t.Fatal(err)
-			}
-		} else if err := conn.Exec(t.Context(), fmt.Sprintf("INSERT INTO %s (tenant, %s) SELECT 'default', generateUUIDv4() FROM numbers(200000)", table, column)); err != nil {
+	for _, c := range []struct{ table, index, column, rows string }{
+		{"events", "recipient", "recipient_id", "(tenant, campaign_id, occurred_at, received_at, arrived_at, recipient_id) SELECT 'default', 'c', now64(6), now64(6), now64(6), generateUUIDv4()"},
+		{"messages", "recipient", "recipient_id", "(tenant, message_id, recipient_id) SELECT 'default', toString(number), generateUUIDv4()"},
+		{"triggers", "recipient", "recipient_id", "(tenant, arrived_at, recipient_id) SELECT 'default', now64(6), generateUUIDv4()"},
+		{"deliveries", "trigger", "trigger_id", "(tenant, attempted_at, trigger_id) SELECT 'default', now64(6), generateUUIDv4()"},
+	} {
+		table, index, column := c.table, c.index, c.column
+		if err := conn.Exec(t.Context(), "INSERT INTO "+table+" "+c.rows+" FROM numbers(200000)"); err != nil {
 			t.Fatal(err)
 		}
 		rows, err := conn.Query(t.Context(), fmt.Sprintf("EXPLAIN indexes = 1 SELECT count() FROM %s WHERE tenant = 'default' AND %s = ?", table, column), uuid.New())
