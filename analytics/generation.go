@@ -78,7 +78,7 @@ func publicTable(ctx context.Context, conn driver.Conn, name string) (public, er
 func derivedTables() (names []string) {
 	for _, t := range tables(schemas.FirstGeneration) {
 		if t.derived() {
-			names = append(names, t.name)
+			names = append(names, t.names...)
 		}
 	}
 	return names

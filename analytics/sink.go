@@ -125,7 +125,7 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 		}
 		for n := range cfg.Lanes {
 			s.lanes = append(s.lanes, &lane{
-				cfg: cfg, table: t, number: n, metrics: s.metrics,
+				cfg: cfg, target: t, number: n, metrics: s.metrics,
 				log:   cfg.Logger.With("topic", topic, "lane", n),
 				state: newLaneState(topic, n),
 			})
@@ -175,28 +175,39 @@ func (s *Sink) checkTables(ctx context.Context) error {
 	}
 	for i, l := range s.lanes {
 		if l.number > 0 {
-			l.table.table = s.lanes[i-1].table.table
+			l.target.tables = s.lanes[i-1].target.tables
 			continue
 		}
-		l.table.table = l.table.name
-		if l.table.derived() {
-			var err error
-			if l.table.table, err = PhysicalTable(ctx, s.cfg.Conn, s.cfg.Generation, l.table.name); err != nil {
+		l.target.tables = nil
+		for _, name := range l.target.names {
+			table := name
+			if l.target.derived() {
+				var err error
+				if table, err = PhysicalTable(ctx, s.cfg.Conn, s.cfg.Generation, name); err != nil {
+					return err
+				}
+			}
+			if err := s.checkWindow(ctx, table); err != nil {
 				return err
 			}
+			l.target.tables = append(l.target.tables, table)
 		}
-		var engine string
-		err := s.cfg.Conn.QueryRow(ctx, `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?`, l.table.table).Scan(&engine)
-		if err != nil {
-			return fmt.Errorf("describing table %s: %w", l.table.table, err)
-		}
-		window := 0
-		if found := windowSetting.FindStringSubmatch(engine); found != nil {
-			window, _ = strconv.Atoi(found[1])
-		}
-		if need := 100 * s.cfg.Lanes; window < need {
-			return fmt.Errorf("table %s remembers %d inserts, it must be at least %d: raise non_replicated_deduplication_window", l.table.table, window, need)
-		}
+	}
+	return nil
+}
+
+func (s *Sink) checkWindow(ctx context.Context, table string) error {
+	var engine string
+	err := s.cfg.Conn.QueryRow(ctx, `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?`, table).Scan(&engine)
+	if err != nil {
+		return fmt.Errorf("describing table %s: %w", table, err)
+	}
+	window := 0
+	if found := windowSetting.FindStringSubmatch(engine); found != nil {
+		window, _ = strconv.Atoi(found[1])
+	}
+	if need := 100 * s.cfg.Lanes; window < need {
+		return fmt.Errorf("table %s remembers %d inserts, it must be at least %d: raise non_replicated_deduplication_window", table, window, need)
 	}
 	return nil
 }
@@ -213,7 +224,7 @@ func (s *Sink) watchLag(ctx context.Context, admin *kadm.Client) {
 				continue
 			}
 			at := map[int32]int64{}
-			for p, o := range ends[l.table.topic] {
+			for p, o := range ends[l.target.topic] {
 				if o.Err == nil {
 					at[p] = o.Offset
 				}

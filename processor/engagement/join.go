@@ -45,5 +45,7 @@ func withKept(e *schemas.Event, kept *trigger.Event) schemas.Event {
 	old.OccurredAt, old.ArrivedAt = kept.OccurredAt, kept.ArrivedAt
 	old.URL, old.Country, old.ListID = kept.URL, kept.Country, kept.ListID
 	old.BounceClass, old.RejectReason, old.CampaignID = kept.BounceClass, kept.RejectReason, kept.CampaignID
+	old.Source, old.ClientName, old.ClientOS = kept.Source, kept.ClientName, kept.ClientOS
+	old.DeviceType, old.LinkIndex = kept.DeviceType, kept.LinkIndex
 	return old
 }
