@@ -10,6 +10,9 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
+// single is the layout of a single node.
+var single Layout
+
 // addMessages writes n rows into a table of messages.
 func addMessages(t *testing.T, conn driver.Conn, table string, n int) error {
 	t.Helper()
@@ -99,7 +102,7 @@ func TestMigrationsOfGenerations(t *testing.T) {
 		}
 		column := "added_" + string(rune('a'+i))
 		for range 2 { // every statement may be repeated
-			if err := apply(t.Context(), conn, "ALTER TABLE messages\n    ADD COLUMN IF NOT EXISTS "+column+" String"); err != nil {
+			if err := single.apply(t.Context(), conn, "ALTER TABLE messages\n    ADD COLUMN IF NOT EXISTS "+column+" String"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -142,8 +145,12 @@ func TestMigrationAddsTableToGenerations(t *testing.T) {
 		if m.Name != "0007_suppressions" {
 			continue
 		}
+		list, err := single.statements(m)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for range 2 { // every statement may be repeated
-			if err := apply(t.Context(), conn, statements(m.SQL)[0]); err != nil {
+			if err := single.apply(t.Context(), conn, list[0]); err != nil {
 				t.Fatal(err)
 			}
 		}

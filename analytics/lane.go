@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -17,6 +19,8 @@ type lane struct {
 	cfg     SinkConfig
 	target  target
 	number  int
+	conn    driver.Conn // of its shard
+	cluster bool
 	admin   *kadm.Client
 	letters *deadLetters
 	metrics *metrics
@@ -201,10 +205,13 @@ func (l *lane) insert(ctx context.Context, topicID string, b batch) error {
 
 func (l *lane) deliver(ctx context.Context, table string, block block, token string) error {
 	settings := insertSettings(token)
+	if l.cluster {
+		maps.Copy(settings, quorum)
+	}
 	for wait := l.cfg.backoff(); ; {
 		began := time.Now()
 		attempt, cancel := context.WithTimeout(ctx, l.cfg.InsertTimeout)
-		err := block.insert(clickhouse.Context(attempt, clickhouse.WithSettings(settings)), l.cfg.Conn)
+		err := block.insert(clickhouse.Context(attempt, clickhouse.WithSettings(settings)), l.conn)
 		cancel()
 		if err == nil {
 			l.metrics.seconds.WithLabelValues(table).Observe(time.Since(began).Seconds())
@@ -240,6 +247,10 @@ func insertSettings(token string) clickhouse.Settings {
 		"min_insert_block_size_bytes": maxBlockBytes,
 	}
 }
+
+// quorum lets an insert into a shard count only when most of its replicas have
+// it: the ledger goes on, and what one replica alone had may be lost with it.
+var quorum = clickhouse.Settings{"insert_quorum": "auto", "insert_quorum_parallel": 1}
 
 // A batch stays below both limits of a block.
 const (

@@ -189,7 +189,7 @@ func TestABatchInOneOfItsTablesIsCompleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		to := tables(1)[slices.Index(SinkTopics(), schemas.TopicBreakdownDeltas)]
-		l := &lane{cfg: cfg, target: to, metrics: newMetrics(nil), state: newLaneState("", 0), rows: to.rows(to.names)}
+		l := &lane{cfg: cfg, target: to, conn: conn, metrics: newMetrics(nil), state: newLaneState("", 0), rows: to.rows(to.names)}
 		l.state.begin(map[int32]int64{0: 0})
 		if err := b.each(func(rec *kgo.Record) error { return l.rows.add(serde, rec) }); err != nil {
 			t.Fatal(err)
