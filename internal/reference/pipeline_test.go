@@ -219,3 +219,16 @@ func (s *served) get(path string, into any) {
 func apiOf(conn driver.Conn) *analytics.API {
 	return analytics.NewAPI(analytics.APIConfig{Conn: conn, Timeout: time.Minute})
 }
+
+// know says which mailbox providers serve domains.
+func (s *served) know(t testing.TB, providers map[string]string) {
+	t.Helper()
+	if err := s.conn.Exec(t.Context(), "TRUNCATE TABLE mailbox_providers"); err != nil {
+		t.Fatal(err)
+	}
+	for domain, name := range providers {
+		if err := s.conn.Exec(t.Context(), "INSERT INTO mailbox_providers (domain, provider, told_by, looked_up_at) VALUES (?, ?, 'table', now())", domain, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

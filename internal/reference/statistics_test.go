@@ -26,13 +26,25 @@ func TestStatisticsAreWhatTheyMean(t *testing.T) {
 		n = 20_000
 	}
 	events := world(1, n)
-	x := &expected{served: serve(t, events), events: events, messages: reference.Messages(events)}
+	x := &expected{served: serve(t, events), events: events, messages: reference.Messages(events), counted: map[reference.Basis][]scope{}}
+	x.know(t, mailboxes)
 	for _, check := range []struct {
 		name string
 		run  func(*testing.T, *expected)
 	}{
 		{"campaigns", campaignsAgree},
 		{"series", seriesAgree},
+		{"breakdowns", breakdownsAgree},
+		{"bounces", bouncesAgree},
+		{"deliverability", deliverabilityAgrees},
+		{"hygiene", hygieneAgrees},
+		{"delays", delaysAgree},
+		{"funnels", funnelsAgree},
+		{"heat maps", heatMapsAgree},
+		{"cohorts", cohortsAgree},
+		{"comparisons", comparisonsAgree},
+		{"recipients", peopleAgree},
+		{"anomalies", anomaliesAgree},
 	} {
 		t.Run(check.name, func(t *testing.T) { check.run(t, x) })
 	}
@@ -43,6 +55,7 @@ type expected struct {
 	*served
 	events   []schemas.Event
 	messages []*reference.Message
+	counted  map[reference.Basis][]scope
 }
 
 // ask asks the API, as part of a test.
@@ -143,32 +156,14 @@ type series struct {
 // seriesAgree compares courses over time: of all scopes and both bases, by all
 // resolutions in three places.
 func seriesAgree(t *testing.T, x *expected) {
-	type of struct {
-		name, path string
-		params     []string
-		counts     func(reference.Basis) *reference.Counts
-	}
-	var all []of
-	byScope := func(scope reference.Scope, messages []*reference.Message) map[reference.Basis]map[string]*reference.Counts {
-		return map[reference.Basis]map[string]*reference.Counts{
-			reference.ByEvent: reference.CountsBy(messages, scope, reference.ByEvent, retention),
-			reference.BySend:  reference.CountsBy(messages, scope, reference.BySend, retention),
-		}
-	}
-	tenant := byScope(reference.Tenant, x.messages)
-	all = append(all, of{"tenant", "/v1/series", nil, func(b reference.Basis) *reference.Counts { return tenant[b]["tenant"] }})
-	campaigns := byScope(reference.Campaign, x.messages)
-	for _, id := range []string{"spring", "rare", "-"} {
-		all = append(all, of{"campaign " + id, "/v1/campaigns/" + id + "/series", nil, func(b reference.Basis) *reference.Counts { return campaigns[b][id] }})
-	}
-	for _, o := range all {
-		t.Run(o.name, func(t *testing.T) {
-			for basis, name := range map[reference.Basis]string{reference.ByEvent: "event", reference.BySend: "send"} {
+	for basis, name := range map[reference.Basis]string{reference.ByEvent: "event", reference.BySend: "send"} {
+		for _, scope := range x.scopes(basis) {
+			t.Run(name+" "+scope.name, func(t *testing.T) {
 				for _, loc := range []*time.Location{time.UTC, katmandu, newYork} {
-					compareSeries(t, x, o.path, append(o.params, "basis", name, "tz", loc.String()), o.counts(basis), loc)
+					compareSeries(t, x, scope.series, append(slices.Clone(scope.params), "basis", name, "tz", loc.String()), scope.counts, loc)
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -137,7 +137,14 @@ func (a *author) send(e schemas.Event, at time.Time, dead bool) (delivered time.
 		e.BounceClass, e.RejectReason = a.one("hard", "soft", "block", ""), a.one("invalid", "timed_out", "blocked", "spam", "")
 		a.event(e, kind, at)
 	}
+	// For an hour a mailbox provider takes nothing.
+	since := at.Sub(a.changes[0])
+	outage := since > 4*time.Hour && since < 5*time.Hour && a.often(2)
 	switch n := a.IntN(100); {
+	case outage:
+		e.BounceClass, e.RejectReason = "hard", "blocked"
+		a.event(e, schemas.EventTypeBounced, at.Add(a.upTo(time.Minute)))
+		return time.Time{}
 	case dead || n < 4:
 		failed(schemas.EventTypeBounced, at.Add(a.upTo(time.Hour)))
 		return time.Time{}
