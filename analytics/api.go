@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 )
 
 // APIConfig configures the HTTP API. Conn is required.
@@ -17,6 +18,11 @@ type APIConfig struct {
 	Tenant string
 	// Timeout bounds one request (10 s).
 	Timeout time.Duration
+	// TimeZone is where days and hours begin unless a request says otherwise (UTC).
+	TimeZone *time.Location
+	// RecipientID, where set, returns the id of an address: without it nobody can
+	// be looked up by address.
+	RecipientID func(address string) uuid.UUID
 	// MaxQueries is how many answers are worked out at a time (64): more wait, as
 	// long as Timeout lets them.
 	MaxQueries int
@@ -26,7 +32,8 @@ type APIConfig struct {
 	Paused func(rule string) *Pause
 	Logger *slog.Logger
 
-	tailInterval, heartbeat time.Duration // of those who follow; for tests
+	tailInterval, heartbeat time.Duration    // of those who follow; for tests
+	now                     func() time.Time // for tests
 }
 
 // API serves campaigns, triggers and deliveries as JSON, and a dashboard. A
@@ -40,6 +47,9 @@ type API struct {
 	tails   chan struct{} // and for each who follows
 	closing chan struct{} // closed by Close
 	close   sync.Once
+
+	tenantDays kept[[]providerDay]
+	recipients kept[recipientsKnown]
 }
 
 // NewAPI makes the handler of the routes, which openapi.json describes, the
@@ -50,6 +60,12 @@ func NewAPI(cfg APIConfig) *API {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.TimeZone == nil {
+		cfg.TimeZone = time.UTC
+	}
+	if cfg.now == nil {
+		cfg.now = time.Now
 	}
 	if cfg.MaxQueries <= 0 {
 		cfg.MaxQueries = 64
@@ -64,6 +80,8 @@ func NewAPI(cfg APIConfig) *API {
 		cfg: cfg, mux: http.NewServeMux(),
 		queries: make(chan struct{}, cfg.MaxQueries), exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
 	}
+	a.tenantDays.work, a.tenantDays.limit = a.readTenantDays, keptLimit
+	a.recipients.work, a.recipients.limit = a.readRecipients, keptLimit
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}

@@ -16,6 +16,9 @@ type Config struct {
 	// RecipientSecret keys the HMAC that turns addresses into recipient ids.
 	// It is permanent: with another one nobody is recognised again.
 	RecipientSecret Secret `yaml:"recipient_secret"`
+	// TimeZone is the tenant's: where days and hours of statistics begin unless a
+	// request says otherwise. IANA name, such as Europe/Paris.
+	TimeZone string `yaml:"time_zone"`
 	// Data is the directory of everything that stays on this machine.
 	Data string `yaml:"data"`
 
@@ -27,6 +30,7 @@ type Config struct {
 	Processor  Processor  `yaml:"processor"`
 	Delivery   Delivery   `yaml:"delivery"`
 	API        API        `yaml:"api"`
+	Analytics  Analytics  `yaml:"analytics"`
 	Metrics    Metrics    `yaml:"metrics"`
 
 	Sources   []Source   `yaml:"sources"`
@@ -138,6 +142,13 @@ type API struct {
 	Listen string `yaml:"listen"`
 }
 
+// Analytics says how the data are looked at.
+type Analytics struct {
+	// MXLookup has name servers asked who exchanges the mail of domains whose
+	// mailbox provider is not known otherwise.
+	MXLookup bool `yaml:"mx_lookup"`
+}
+
 // Metrics serves /metrics, /healthz and /readyz of the services that have no
 // HTTP address of their own.
 type Metrics struct {
@@ -228,6 +239,7 @@ func AllStages() []string {
 func Default() *Config {
 	return &Config{
 		Tenant:     "default",
+		TimeZone:   "UTC",
 		Data:       "posthorn-data",
 		Log:        Log{Level: "info", Format: "text"},
 		Kafka:      Kafka{Partitions: 12, Replication: 1, Listen: "127.0.0.1:9092", GroupProtocol: "classic"},
@@ -242,8 +254,9 @@ func Default() *Config {
 			StateCache: 256 << 20, MinFreeDisk: 64 << 20, SessionTimeout: 10 * time.Second,
 			MessageHorizon: 400 * 24 * time.Hour, WindowRetention: 90 * 24 * time.Hour,
 		},
-		Delivery: Delivery{Timeout: 15 * time.Second, DisableAfter: 5 * 24 * time.Hour},
-		API:      API{Listen: "127.0.0.1:8090"},
-		Metrics:  Metrics{Listen: "127.0.0.1:8091"},
+		Delivery:  Delivery{Timeout: 15 * time.Second, DisableAfter: 5 * 24 * time.Hour},
+		API:       API{Listen: "127.0.0.1:8090"},
+		Analytics: Analytics{MXLookup: true},
+		Metrics:   Metrics{Listen: "127.0.0.1:8091"},
 	}
 }

@@ -44,6 +44,7 @@ func Settings() []Setting {
 		{"recipient_secret", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.Var(secretValue{&c.RecipientSecret}, path, "")
 		}},
+		{"time_zone", "", "", text(func(c *Config) *string { return &c.TimeZone })},
 		{"data", "data", "data directory", text(func(c *Config) *string { return &c.Data })},
 		{"log.level", "log-level", "debug, info, warn or error", text(func(c *Config) *string { return &c.Log.Level })},
 		{"log.format", "log-format", "text or json", text(func(c *Config) *string { return &c.Log.Format })},
@@ -100,6 +101,9 @@ func Settings() []Setting {
 			fs.DurationVar(&c.Processor.WindowRetention, path, c.Processor.WindowRetention, "")
 		}},
 		{"api.listen", "api", "address of the HTTP API", text(func(c *Config) *string { return &c.API.Listen })},
+		{"analytics.mx_lookup", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.BoolVar(&c.Analytics.MXLookup, path, c.Analytics.MXLookup, "")
+		}},
 		{"metrics.listen", "metrics", "address of /metrics and /readyz", text(func(c *Config) *string { return &c.Metrics.Listen })},
 		{"metrics.pprof", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.BoolVar(&c.Metrics.Pprof, path, c.Metrics.Pprof, "")

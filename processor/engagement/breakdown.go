@@ -10,13 +10,12 @@ import (
 
 // breakDown adds sign times what a message contributes to the cells of its
 // campaign, to those above it that are by day, and to its recipient.
-func (c *changes) breakDown(m *schemas.Message, s *state, sign int64) {
+func (c *changes) breakDown(change *campaignChange, m *schemas.Message, s *state, sign int64) {
 	n := lifetimeOf(m, sign)
 	day := dayStart(m.SentAt)
 	domain := boundText(strings.ToLower(m.RecipientDomain))
-	tenant := c.tenant(m.Tenant)
-	tenant.domains.at(domainKey{day, domain}).Add(&n)
-	d := c.campaign(m.Tenant, m.CampaignID).days.at(day)
+	change.tenant.domains.at(domainKey{day, domain}).Add(&n)
+	d := change.days.at(day)
 	d.domains.at(domain).Add(&n)
 	d.messages(m, domain, sign)
 	if m.SentAt != 0 {
@@ -27,7 +26,7 @@ func (c *changes) breakDown(m *schemas.Message, s *state, sign int64) {
 		c.acts.addTo(d, sign)
 	}
 	if s.person() {
-		tenant.recipients.at(m.RecipientID).see(m, s, domain, &n, sign)
+		change.tenant.recipients.at(m.RecipientID).see(m, s, domain, &n, sign)
 	}
 }
 
@@ -41,9 +40,23 @@ func lifetimeOf(m *schemas.Message, sign int64) (n schemas.Counters) {
 	n.Opens, n.HumanOpens = sign*m.Opens, sign*m.HumanOpens
 	n.Clicks, n.HumanClicks = sign*m.Clicks, sign*m.HumanClicks
 	n.Unsubscribes, n.Complaints = sign*m.Unsubscribes, sign*m.Complaints
-	t := tally{all: true, lifetime: &n}
-	t.send, t.event = &t.nowhere, &t.nowhere
-	t.engagement(m, sign)
+	once := func(counter *int64, at schemas.Timestamp) {
+		if at != 0 {
+			*counter = sign
+		}
+	}
+	once(&n.Opened, m.FirstOpenedAt)
+	once(&n.HumanOpened, m.FirstHumanOpenedAt)
+	once(&n.Clicked, m.FirstClickedAt)
+	once(&n.HumanClicked, m.FirstHumanClickedAt)
+	once(&n.Unsubscribed, m.UnsubscribedAt)
+	once(&n.Complained, m.ComplainedAt)
+	if m.OpenDelayMS.Valid {
+		n.OpenDelays, n.OpenDelayMS = sign, sign*m.OpenDelayMS.Int64
+	}
+	if m.ClickDelayMS.Valid {
+		n.ClickDelays, n.ClickDelayMS = sign, sign*m.ClickDelayMS.Int64
+	}
 	return n
 }
 

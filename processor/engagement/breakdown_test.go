@@ -333,6 +333,27 @@ func TestBreakdownFolded(t *testing.T) {
 	}
 }
 
+// Who alone names the source or the list is never folded.
+func TestBreakdownFoldedNames(t *testing.T) {
+	s := &story{}
+	events := []schemas.Event{s.event(delivered, 0)}
+	for i := range maxKept + 100 {
+		e := s.event(opened, time.Duration(i)*time.Minute)
+		e.EventID = schemas.ID{1, byte(i >> 8), byte(i)}
+		events = append(events, e)
+	}
+	events = append(events, s.event(opened, 24*time.Hour, from("main", "")), s.event(opened, 25*time.Hour, from("", "7")))
+	h := newHarness(t, nil)
+	h.process(events...)
+	h.commit()
+	for _, k := range []cellKey{{dimension: schemas.DimensionSource, value: "main"}, {dimension: schemas.DimensionList, value: "7"}} {
+		k.tenant = "default"
+		if n := h.out.cells[k]; n.Messages != 1 || n.Opens != maxKept+102 {
+			t.Errorf("%s: %+v", k.dimension, n)
+		}
+	}
+}
+
 // A state of before there were breakdowns contributed to campaigns alone: that is
 // what is taken back when it changes, and from then on it counts in all.
 func TestBreakdownOfOldState(t *testing.T) {

@@ -51,15 +51,15 @@ func (c *changes) reset() {
 }
 
 func (c *campaignChange) reset() {
-	c.name, c.firstEventAt, c.lastEventAt = "", 0, 0
+	c.tenant, c.name, c.firstEventAt, c.lastEventAt = nil, "", 0, 0
 	c.rules = nil
-	c.grains.reset(func(g *grain) { g.windows.reset(nil) })
+	c.grains.reset((*grain).reset)
 	c.days.reset((*dayCells).reset)
 }
 
 // tenantChange is what is above campaigns.
 type tenantChange struct {
-	above      table[aboveKey, schemas.Counters] // summed up at the end
+	grains     table[grainKey, grain] // summed up at the end
 	domains    table[domainKey, schemas.Counters]
 	recipients table[schemas.ID, recipientChange]
 }
@@ -70,20 +70,16 @@ type domainKey struct {
 }
 
 func (t *tenantChange) reset() {
-	t.above.reset(nil)
+	t.grains.reset((*grain).reset)
 	t.domains.reset(nil)
 	t.recipients.reset(nil)
 }
 
 // drain writes what is above campaigns.
-func (t *tenantChange) drain(w *breakdownWriter) {
-	for _, e := range t.above.sorted((*aboveKey).compare) {
-		w.cell(schemas.BreakdownCell{Dimension: e.key.dimension, Value: e.key.value, Basis: e.key.basis,
-			WindowStart: e.key.start, Counters: e.value})
-	}
+func (t *tenantChange) drain(w *breakdownWriter, sum *table[windowKey, schemas.Counters]) {
+	t.drainAbove(w, sum)
 	for _, e := range t.domains.all() {
-		w.cell(schemas.BreakdownCell{Dimension: schemas.DimensionDomain, Value: e.key.domain, Basis: schemas.BasisSendTime,
-			WindowStart: e.key.day, Counters: e.value})
+		w.cell(schemas.DimensionDomain, e.key.domain, "", windowKey{schemas.BasisSendTime, e.key.day}, &e.value)
 	}
 	for _, e := range t.recipients.all() {
 		w.recipient(e.value.delta(e.key))
@@ -197,11 +193,9 @@ func (d *dayCells) drain(w *breakdownWriter, day schemas.Timestamp) {
 func drainCells[K comparable](w *breakdownWriter, cells *table[K, schemas.Counters], dimension schemas.Dimension,
 	day schemas.Timestamp, text func(K) (value, detail string)) {
 	for _, e := range cells.all() {
-		if e.value == (schemas.Counters{}) {
-			continue
+		if e.value != (schemas.Counters{}) {
+			value, detail := text(e.key)
+			w.cell(dimension, value, detail, windowKey{schemas.BasisSendTime, day}, &e.value)
 		}
-		value, detail := text(e.key)
-		w.cell(schemas.BreakdownCell{Dimension: dimension, Value: value, Detail: detail, Basis: schemas.BasisSendTime,
-			WindowStart: day, Counters: e.value})
 	}
 }

@@ -9,12 +9,14 @@ type changes struct {
 	campaigns map[campaignKey]*campaignChange
 	last      *campaignChange // the campaign asked for last
 	lastKey   campaignKey
+	tally     tally // of the message in work
 	breakdowns
 }
 
 type campaignKey struct{ tenant, campaign string }
 
 type campaignChange struct {
+	tenant                    *tenantChange
 	name                      string
 	firstEventAt, lastEventAt schemas.Timestamp
 	grains                    table[grainKey, grain]
@@ -36,6 +38,7 @@ func (c *changes) campaign(tenant, campaign string) *campaignChange {
 	change := c.campaigns[key]
 	if change == nil {
 		change = c.fresh()
+		change.tenant = c.tenant(tenant)
 		c.campaigns[key] = change
 	}
 	c.last, c.lastKey = change, key
@@ -50,23 +53,26 @@ func (c *changes) add(m *schemas.Message, s *state) {
 		change.firstEventAt = m.FirstEventAt
 	}
 	change.lastEventAt = max(change.lastEventAt, m.LastEventAt)
-	c.count(m, s, 1)
+	c.count(change, m, s, 1)
 }
 
 // remove takes back what a message contributed.
-func (c *changes) remove(m *schemas.Message, s *state) { c.count(m, s, -1) }
+func (c *changes) remove(m *schemas.Message, s *state) {
+	c.count(c.campaign(m.Tenant, m.CampaignID), m, s, -1)
+}
 
-// count adds sign times what a message contributes.
-func (c *changes) count(m *schemas.Message, s *state, sign int64) {
+// count adds sign times what a message of a campaign contributes.
+func (c *changes) count(change *campaignChange, m *schemas.Message, s *state, sign int64) {
 	if !s.uncounted {
-		c.breakDown(m, s, sign)
+		c.breakDown(change, m, s, sign)
 	}
 	if m.LastArrivedAt >= c.closing(windowStart(m.FirstEventAt)) {
-		c.countLate(m, s, sign)
+		c.countLate(change, m, s, sign)
 		return
 	}
-	g := c.grain(m, m.CampaignID, s, !s.uncounted)
-	t := tally{grain: g, lifetime: g.window(schemas.BasisLifetime, 0)}
+	g := change.grain(m, s, !s.uncounted)
+	t := &c.tally
+	t.grain, t.lifetime, t.event = g, g.window(schemas.BasisLifetime, 0), nil
 	t.send = &t.nowhere
 	if m.SentAt != 0 {
 		t.send = g.window(schemas.BasisSendTime, m.SentAt)

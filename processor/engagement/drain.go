@@ -26,13 +26,13 @@ func (c *changes) drain(campaign func(*schemas.CampaignDelta), breakdown func(d 
 	for _, k := range keys {
 		change := c.campaigns[k]
 		change.drain(k, &c.windows, campaign)
-		c.tenant(k.tenant).sumAbove(change)
+		change.tenant.sumAbove(change)
 	}
 	w := breakdownWriter{emit: breakdown, d: schemas.BreakdownDelta{Cells: c.cells[:0], Recipients: c.recipients[:0]}}
 	for i, k := range keys {
 		if i == 0 || k.tenant != keys[i-1].tenant {
 			w.of(k.tenant, "")
-			c.tenant(k.tenant).drain(&w)
+			c.campaigns[k].tenant.drain(&w, &c.windows)
 		}
 		w.of(k.tenant, k.campaign)
 		for _, day := range c.campaigns[k].days.all() {
@@ -103,12 +103,14 @@ func (w *breakdownWriter) flush() {
 }
 
 // cell adds a cell, if it changes at all.
-func (w *breakdownWriter) cell(c schemas.BreakdownCell) {
-	if c.Counters == (schemas.Counters{}) {
+func (w *breakdownWriter) cell(dimension schemas.Dimension, value, detail string, at windowKey, n *schemas.Counters) {
+	if *n == (schemas.Counters{}) {
 		return
 	}
-	w.d.Cells = append(w.d.Cells, c)
-	w.size += cellBytes + len(c.Value) + len(c.Detail)
+	w.d.Cells = append(w.d.Cells, schemas.BreakdownCell{})
+	c := &w.d.Cells[len(w.d.Cells)-1]
+	c.Dimension, c.Value, c.Detail, c.Basis, c.WindowStart, c.Counters = dimension, value, detail, at.basis, at.start, *n
+	w.size += cellBytes + len(value) + len(detail)
 	w.cut()
 }
 

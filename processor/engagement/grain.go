@@ -19,16 +19,16 @@ type grain struct {
 	windows table[windowKey, schemas.Counters]
 }
 
+func (g *grain) reset() { g.windows.reset(nil) }
+
 type windowKey struct {
 	basis schemas.Basis
 	start schemas.Timestamp
 }
 
-// grain returns where the message m counts if it belongs to that campaign, and if
-// it is what the state makes it.
-func (c *changes) grain(m *schemas.Message, campaign string, s *state, above bool) *grain {
-	key := grainKey{account: m.Account, source: s.source(), list: s.list(), above: above}
-	return c.campaign(m.Tenant, campaign).grains.at(key)
+// grain returns where the message m counts if it is what the state makes it.
+func (c *campaignChange) grain(m *schemas.Message, s *state, above bool) *grain {
+	return c.grains.at(grainKey{account: m.Account, source: s.source(), list: s.list(), above: above})
 }
 
 func (g *grain) window(basis schemas.Basis, at schemas.Timestamp) *schemas.Counters {
@@ -65,38 +65,64 @@ func (c *campaignChange) windows(sum *table[windowKey, schemas.Counters]) []sche
 	return windows
 }
 
-// aboveKey is a window of what is above campaigns.
-type aboveKey struct {
-	dimension schemas.Dimension
-	value     string
-	windowKey
-}
-
-func (k *aboveKey) compare(o *aboveKey) int {
-	return cmp.Or(cmp.Compare(k.dimension, o.dimension), cmp.Compare(k.value, o.value),
-		cmp.Compare(k.basis, o.basis), cmp.Compare(k.start, o.start))
-}
-
-// sumAbove adds the windows of a campaign to those of its tenant, accounts,
-// sources and lists.
+// sumAbove adds the windows of a campaign to those above it, by grain.
 func (t *tenantChange) sumAbove(c *campaignChange) {
 	for _, g := range c.grains.all() {
 		if !g.key.above {
 			continue
 		}
+		sum := t.grains.at(g.key)
 		for _, w := range g.value.windows.all() {
-			if w.value == (schemas.Counters{}) {
-				continue
+			if w.value != (schemas.Counters{}) {
+				sum.windows.at(w.key).Add(&w.value)
 			}
-			add := func(dimension schemas.Dimension, value string) {
-				if value != "" || dimension == schemas.DimensionTenant {
-					t.above.at(aboveKey{dimension, value, w.key}).Add(&w.value)
-				}
-			}
-			add(schemas.DimensionTenant, "")
-			add(schemas.DimensionAccount, g.key.account)
-			add(schemas.DimensionSource, g.key.source)
-			add(schemas.DimensionList, g.key.list)
 		}
 	}
+}
+
+// above are the dimensions of what is above campaigns, and what of a grain is
+// their value; no value: it counts in none, but in the tenant.
+var above = [...]struct {
+	dimension schemas.Dimension
+	value     func(*grainKey) string
+}{
+	{schemas.DimensionTenant, func(*grainKey) string { return "" }},
+	{schemas.DimensionAccount, func(k *grainKey) string { return k.account }},
+	{schemas.DimensionSource, func(k *grainKey) string { return k.source }},
+	{schemas.DimensionList, func(k *grainKey) string { return k.list }},
+}
+
+// drainAbove writes the windows of what is above campaigns. Nearly always there is
+// one grain, which is all there is of its account and source: that is not summed
+// up again.
+func (t *tenantChange) drainAbove(w *breakdownWriter, sum *table[windowKey, schemas.Counters]) {
+	for i := range above {
+		dimension, of := above[i].dimension, above[i].value
+		var values table[string, []*grain]
+		for _, g := range t.grains.all() {
+			if value := of(&g.key); value != "" || dimension == schemas.DimensionTenant {
+				grains := values.at(value)
+				*grains = append(*grains, &g.value)
+			}
+		}
+		for _, v := range values.sorted(func(a, b *string) int { return cmp.Compare(*a, *b) }) {
+			windows := &v.value[0].windows
+			if len(v.value) > 1 {
+				windows = sum
+				for _, g := range v.value {
+					for _, e := range g.windows.all() {
+						sum.at(e.key).Add(&e.value)
+					}
+				}
+			}
+			for _, e := range windows.sorted((*windowKey).compare) {
+				w.cell(dimension, v.key, "", e.key, &e.value)
+			}
+			sum.reset(nil)
+		}
+	}
+}
+
+func (k *windowKey) compare(o *windowKey) int {
+	return cmp.Or(cmp.Compare(k.basis, o.basis), cmp.Compare(k.start, o.start))
 }

@@ -14,8 +14,8 @@ func (c *changes) closing(start schemas.Timestamp) schemas.Timestamp {
 // countLate counts a message with events that arrived after the window of one of
 // them was closed. All it contributes is late, but for what counts in a window
 // by those of its events that had arrived in time for that.
-func (c *changes) countLate(m *schemas.Message, s *state, sign int64) {
-	g := c.grain(m, m.CampaignID, s, !s.uncounted)
+func (c *changes) countLate(change *campaignChange, m *schemas.Message, s *state, sign int64) {
+	g := change.grain(m, s, !s.uncounted)
 	t := tally{all: true, lifetime: g.window(schemas.BasisLifetime, 0), event: g.window(schemas.BasisEventTimeLate, 0)}
 	t.send = &t.nowhere
 	if m.SentAt != 0 {
@@ -35,7 +35,7 @@ func (c *changes) countLate(m *schemas.Message, s *state, sign int64) {
 			known.derive(&identity{tenant: m.Tenant}, of)
 			of.CampaignID = known.named()
 		}
-		g := c.grain(m, of.CampaignID, known, !s.uncounted)
+		g := c.campaign(m.Tenant, of.CampaignID).grain(m, known, !s.uncounted)
 		// The window gets what the late total must not have.
 		for basis, sign := range map[schemas.Basis]int64{schemas.BasisEventTime: sign, schemas.BasisEventTimeLate: -sign} {
 			t := tally{start: start, event: g.window(basis, start)}

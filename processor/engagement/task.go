@@ -141,7 +141,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		ctx.ProduceTo(out, ctx.Partition())
 	}
 	if effect == effectNew || before != nil {
-		return t.joins(ctx, m, e, before)
+		return t.joins(ctx, m, e, &f, before)
 	}
 	return nil
 }
