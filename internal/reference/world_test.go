@@ -103,7 +103,10 @@ func (a *author) message(number int) {
 		MessageID: fmt.Sprintf("m%d", number), Recipient: fmt.Sprintf("R%d@%s", who, domain), RecipientDomain: domain,
 		CampaignID: a.one("spring", "spring", "spring", "summer", "autumn", "winter", "welcome", ""),
 	}
-	if domain == "example.net" {
+	switch {
+	case number%1500 == 7:
+		e.CampaignID = "tiny"
+	case domain == "example.net":
 		e.CampaignID = "rare"
 	}
 	e.RecipientID = schemas.RecipientID(secret, e.Recipient)
