@@ -74,8 +74,10 @@ func (b *breakdown) human(e *schemas.Event) bool {
 	return e.Machine != schemas.MachineMachine && !b.automated[e].any()
 }
 
+func domainOf(m *schemas.Message) string { return bounded(strings.ToLower(m.RecipientDomain)) }
+
 func (b *breakdown) domain(lifetime *schemas.Counters) {
-	domain := strings.ToLower(b.m.RecipientDomain)
+	domain := domainOf(b.m)
 	sum(b.cell("domain", domain, ""), lifetime)
 	sum(b.sums.of(cellKey{b.m.Tenant, "domain", "", domain, "", "send_time", b.day}), lifetime)
 }
@@ -84,7 +86,7 @@ func (b *breakdown) reason() {
 	m := b.m
 	switch m.Outcome {
 	case schemas.OutcomeBounced, schemas.OutcomeRejected, schemas.OutcomeFailed:
-		c := b.cell("reason", strings.ToLower(m.RecipientDomain), m.Outcome.String()+"/"+m.BounceClass+"/"+m.RejectReason)
+		c := b.cell("reason", domainOf(m), m.Outcome.String()+"/"+m.BounceClass+"/"+m.RejectReason)
 		c.Messages++
 		*outcomeField(m)(c)++
 		c.LateBounces += one(m.LateBounce)

@@ -25,7 +25,7 @@ func (p people) add(d *derived, arrived []*schemas.Event, lifetime *schemas.Coun
 		p[k] = who
 	}
 	now := schemas.RecipientDelta{
-		RecipientID: m.RecipientID, RecipientDomain: m.RecipientDomain, Counters: *lifetime,
+		RecipientID: m.RecipientID, RecipientDomain: domainOf(m), Counters: *lifetime,
 		FirstEventAt: m.FirstEventAt, LastEventAt: m.LastEventAt, LastSentAt: m.SentAt,
 	}
 	for _, e := range d.events {
