@@ -122,11 +122,11 @@ func (a *actor) event(facts map[string]any, kind string, at time.Time) {
 	}
 	if kind == "clicked" {
 		e["url"] = "https://shop.example/" + a.one("a", "b", "pay", "c")
-		switch a.events % 4 {
-		case 1:
+		if a.events%4 == 1 {
 			e["link_index"] = 1 + a.events%3
-		case 2:
-			e["url"] = fmt.Sprintf("%s?to=reader%d@example.org#top", e["url"], a.events)
+		}
+		if e["url"] == "https://shop.example/c" {
+			e["url"] = fmt.Sprintf("https://shop.example/c?to=reader%d@example.org#top", a.events)
 		}
 	}
 	arrived := at.Add(a.lag())
