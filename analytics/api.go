@@ -48,8 +48,11 @@ type API struct {
 	closing chan struct{} // closed by Close
 	close   sync.Once
 
-	tenantDays kept[[]providerDay]
-	recipients kept[recipientsKnown]
+	// What is kept of all of the tenant, see kept.
+	tenantDays    kept[[]providerDay]
+	recipients    kept[recipientsKnown]
+	tenantDomains keptBy[domainsAsked, domainsFound]
+	tenantCourses keptBy[coursesAsked, []valueCourse]
 }
 
 // NewAPI makes the handler of the routes, which openapi.json describes, the
@@ -82,6 +85,7 @@ func NewAPI(cfg APIConfig) *API {
 	}
 	a.tenantDays.work, a.tenantDays.limit = a.readTenantDays, keptLimit
 	a.recipients.work, a.recipients.limit = a.readRecipients, keptLimit
+	a.tenantDomains.work, a.tenantCourses.work = a.readTenantDomains, a.readTenantCourses
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}

@@ -108,8 +108,8 @@ func (a *API) bounces(ctx context.Context, r *http.Request) (Bounces, error) {
 // readBounces reads the providers and their reasons, in no order.
 func (a *API) readBounces(ctx context.Context, p *SentPeriod) ([]ProviderBounces, error) {
 	f := p.filter(a.cfg.Tenant, schemas.DimensionReason)
-	cells := "SELECT value AS domain, detail, " + sumsOf(bounceCounters, "named") + " FROM breakdowns WHERE " + f.String() + " GROUP BY value, detail"
-	query := "SELECT provider, detail, " + sumsOf(bounceCounters, "") + " FROM (" + withProvider(cells, "detail, "+strings.Join(bounceCounters, ", ")) + ") GROUP BY provider, detail HAVING sum(messages) != 0"
+	query := "SELECT " + providerOf("value") + " AS provider, detail, " + sumsOf(bounceCounters, "") +
+		"\nFROM breakdowns LEFT ANY JOIN (" + providers + ") AS p ON value = p.domain WHERE " + f.String() + " GROUP BY provider, detail HAVING sum(messages) != 0"
 	at := map[string]int{}
 	var list []ProviderBounces
 	err := a.each(ctx, "bounces", query, f.args, func(rows driver.Rows) error {

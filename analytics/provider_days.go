@@ -2,7 +2,6 @@ package analytics
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -47,9 +46,8 @@ func (a *API) readTenantDays(ctx context.Context) ([]providerDay, error) {
 }
 
 func (a *API) readProviderDays(ctx context.Context, f filter) ([]providerDay, error) {
-	cells := "SELECT value AS domain, window_start, " + strings.Join(counterNames, ", ") + " FROM breakdowns WHERE " + f.String()
-	query := "SELECT provider, toInt64(toUnixTimestamp(window_start)) AS day, " + counterSums +
-		"\nFROM (" + withProvider(cells, "window_start, "+strings.Join(counterNames, ", ")) + ") GROUP BY provider, day"
+	query := "SELECT " + providerOf("value") + " AS provider, toInt64(toUnixTimestamp(window_start)) AS day, " + counterSums +
+		"\nFROM breakdowns LEFT ANY JOIN (" + providers + ") AS p ON value = p.domain WHERE " + f.String() + " GROUP BY provider, day"
 	var days []providerDay
 	err := a.each(ctx, "providers by day", query, f.args, func(rows driver.Rows) error {
 		var d providerDay
