@@ -99,16 +99,24 @@ func (a *API) delays(ctx context.Context, r *http.Request) (Delays, error) {
 	return answer, a.exactMeans(ctx, &d, &answer)
 }
 
-// exactMeans takes the means of all from the sums of the messages, which are by
-// domain.
+// exactMeans takes the means of all from the sums of the messages: of lifetimes, or,
+// where there is a period, of the days' domains.
 func (a *API) exactMeans(ctx context.Context, d *dayCells, answer *Delays) error {
-	f := d.filter(a.cfg.Tenant, "domain")
-	if d.Campaigns == nil {
-		f.add("campaign_id = ''")
+	const columns = "sum(open_delay_ms), sum(open_delays), sum(click_delay_ms), sum(click_delays)"
+	var query string
+	var args []any
+	if d.Since == nil && d.Until == nil {
+		windows, of := subject{scope: ScopeTenant, campaigns: d.Campaigns}.windows(a.cfg.Tenant, schemas.BasisLifetime, 0, 0, "open_delay_ms", "open_delays", "click_delay_ms", "click_delays")
+		query, args = "SELECT "+columns+" FROM ("+windows+")", of
+	} else {
+		f := d.filter(a.cfg.Tenant, "domain")
+		if d.Campaigns == nil {
+			f.add("campaign_id = ''")
+		}
+		query, args = "SELECT "+columns+" FROM breakdowns WHERE "+f.String(), f.args
 	}
 	var c schemas.Counters
-	err := a.cfg.Conn.QueryRow(ctx, "SELECT sum(open_delay_ms), sum(open_delays), sum(click_delay_ms), sum(click_delays) FROM breakdowns WHERE "+f.String(), f.args...).
-		Scan(&c.OpenDelayMS, &c.OpenDelays, &c.ClickDelayMS, &c.ClickDelays)
+	err := a.cfg.Conn.QueryRow(ctx, query, args...).Scan(&c.OpenDelayMS, &c.OpenDelays, &c.ClickDelayMS, &c.ClickDelays)
 	if err != nil {
 		return fmt.Errorf("reading mean delays: %w", err)
 	}

@@ -73,7 +73,6 @@ var listOperations = []operation{
 		doc: "With address the answer is one check, with addresses this list."},
 }
 
-
 // exampleRows fills the tables so that the examples are answered.
 func exampleRows(t *testing.T, conn driver.Conn) {
 	t.Helper()
