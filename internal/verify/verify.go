@@ -19,7 +19,7 @@
 //   - scene.go, keys.go, hours.go, rules.go, sequence.go, counts.go: which rules
 //     ought to have fired, by the letter of their definitions;
 //   - compare.go and compare_*.go, explain.go: what is there;
-//   - clickhouse.go: the tables against the topics.
+//   - clickhouse.go, clickhouse_*.go: the tables against the topics.
 package verify
 
 import (
