@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race chaos chaos-ingest chaos-delivery chaos-sink bench bench-engine bench-ingest bench-trigger microbench verify lint vuln generate clean
+.PHONY: help build demo test race chaos chaos-ingest chaos-delivery chaos-sink bench bench-engine bench-ingest bench-trigger microbench verify lint vuln generate clean screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,10 @@ microbench: ## benchmarks of single functions (BENCH=regexp, BENCHTIME=1s)
 
 verify: build ## recompute and compare what the posthorn in posthorn-data has derived
 	bin/posthorn verify
+
+screenshots: build ## the pictures of the dashboard in the README, by Chromium
+	bin/posthorn engine
+	POSTHORN_SCREENSHOTS=$(CURDIR)/analytics/dashboard/screenshots $(GO) test -count=1 -v -run '^TestScreenshots$$' ./internal/e2e
 
 lint: generate ## formatting, vet, staticcheck, generated code
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
