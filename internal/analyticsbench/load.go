@@ -61,6 +61,14 @@ func readManifest(dir string) (*manifest, error) {
 	return m, nil
 }
 
+// The timeline is a little longer than needed, since how much is made varies.
+const slack = 1.06
+
+func worldEvents(s loadSpec) int64 { return int64(float64(s.Events+s.Tail) * slack) }
+func worldDays(s loadSpec) float64 {
+	return s.Days * float64(s.Events+s.Tail) / float64(s.Events) * slack
+}
+
 // Transactions hold that many events: of stages that catch up, in a load, and of
 // live ones at 10,000 events/s.
 const (
@@ -73,7 +81,7 @@ const (
 func load(ctx context.Context, dir string, spec loadSpec) error {
 	began, used := time.Now(), ownCPU()
 	m := &manifest{Load: spec, Schema: recordSchemas(), Records: map[string]int64{}}
-	days := spec.Days * float64(spec.Events+spec.Tail) / float64(spec.Events)
+	days := worldDays(spec) / slack
 	m.Origin = time.Now().Add(-time.Duration(days*float64(24*time.Hour)) - time.Hour).UTC().Truncate(24 * time.Hour)
 
 	e, err := openEngine(ctx, filepath.Join(dir, "clickhouse"))
@@ -97,8 +105,7 @@ func load(ctx context.Context, dir string, spec loadSpec) error {
 	if err != nil {
 		return err
 	}
-	// A little longer than needed: what is made varies.
-	g := newGenerator(spec.Seed, int64(float64(spec.Events+spec.Tail)*1.06), days*1.06, m.Origin)
+	g := newGenerator(spec.Seed, worldEvents(spec), worldDays(spec), m.Origin)
 	group, ctx := errgroup.WithContext(ctx)
 	running, stop := context.WithCancel(ctx)
 	group.Go(func() error { return l.sink.Run(running) })
