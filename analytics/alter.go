@@ -12,49 +12,95 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
+// Statements of migrations as a layout writes them.
 var (
-	alter  = regexp.MustCompile(`(?s)^ALTER TABLE (\w+)\s+(.*)$`)
-	create = regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+)\s`)
+	alter  = regexp.MustCompile(`(?s)^ALTER TABLE (\w+)( ON CLUSTER '[^']*')?\s+(.*)$`)
+	create = regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+)( ON CLUSTER '[^']*')?\s`)
 )
 
 // apply executes a statement of a migration. One that makes or alters a table
 // which each generation has does it for all generations.
-func apply(ctx context.Context, conn driver.Conn, statement string) error {
+func (l Layout) apply(ctx context.Context, conn driver.Conn, statement string) error {
 	if found := create.FindStringSubmatch(statement); found != nil && slices.Contains(derivedTables(), found[1]) {
+		// In a cluster this is the table that is read; what it reads is there.
 		if err := conn.Exec(ctx, statement); err != nil {
 			return err
 		}
-		return createInGenerations(ctx, conn, found[1])
+		return l.createInGenerations(ctx, conn, found[1])
 	}
 	found := alter.FindStringSubmatch(statement)
-	if found == nil || !slices.Contains(derivedTables(), found[1]) {
+	if found == nil {
 		return conn.Exec(ctx, statement)
 	}
-	name, change := found[1], found[2]
-	p, err := publicTable(ctx, conn, name)
+	name, change := found[1], found[3]
+	if l.Cluster != "" {
+		name = strings.TrimSuffix(name, localSuffix)
+	}
+	if !slices.Contains(derivedTables(), name) {
+		return conn.Exec(ctx, statement)
+	}
+	changes, err := l.alterGenerations(ctx, conn, name, change)
 	if err != nil {
 		return err
 	}
-	targets, err := numberedTables(ctx, conn, name)
-	if err != nil {
-		return err
-	}
-	if !p.merge {
-		targets = append(targets, name)
-	}
-	for _, table := range targets {
-		if err := conn.Exec(ctx, "ALTER TABLE "+table+" "+change); err != nil {
+	for _, statement := range changes {
+		if err := conn.Exec(ctx, statement); err != nil {
 			return err
 		}
 	}
-	if !p.merge {
-		return nil
-	}
-	like, err := PhysicalTable(ctx, conn, p.generation, name)
+	return nil
+}
+
+// alterGenerations lists the statements that change a table in all generations,
+// and then what stands for them.
+func (l Layout) alterGenerations(ctx context.Context, conn driver.Conn, name, change string) (list []string, err error) {
+	p, err := publicTable(ctx, conn, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return conn.Exec(ctx, "CREATE OR REPLACE TABLE "+mergeOver(name, name, p.generation, like))
+	numbered, err := numberedTables(ctx, conn, name)
+	if err != nil {
+		return nil, err
+	}
+	if l.Cluster != "" {
+		return l.alterCluster(name, change, p.generation, numbered), nil
+	}
+	if !p.merge {
+		numbered = append(numbered, name)
+	}
+	for _, table := range numbered {
+		list = append(list, "ALTER TABLE "+table+" "+change)
+	}
+	if p.merge {
+		like, err := PhysicalTable(ctx, conn, p.generation, name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, "CREATE OR REPLACE TABLE "+mergeOver(name, name, p.generation, like))
+	}
+	return list, nil
+}
+
+// alterCluster is alterGenerations in a cluster: the local tables, then those
+// that read them. The first generation's local table has no number, even where
+// the table that reads it has one.
+func (l Layout) alterCluster(name, change string, live schemas.Generation, numbered []string) (list []string) {
+	local := func(table string) string {
+		if table == firstTable(name) {
+			return l.local(name)
+		}
+		return l.local(table)
+	}
+	list = append(list, "ALTER TABLE "+l.local(name)+l.onCluster()+" "+change)
+	for _, table := range numbered {
+		if table != firstTable(name) {
+			list = append(list, "ALTER TABLE "+local(table)+l.onCluster()+" "+change)
+		}
+	}
+	for _, table := range numbered {
+		list = append(list, "CREATE OR REPLACE TABLE "+l.distributed(table, local(table)))
+	}
+	return append(list, "CREATE OR REPLACE TABLE "+l.distributed(name, l.local(live.Table(name))))
 }
 
 // mergeOver is the definition, without its verb, of a table that stands for a
@@ -87,7 +133,7 @@ const everyGeneration = "events"
 
 // createInGenerations makes a table that a migration adds in the generations
 // that are there already, and makes its name stand for the live one's.
-func createInGenerations(ctx context.Context, conn driver.Conn, name string) error {
+func (l Layout) createInGenerations(ctx context.Context, conn driver.Conn, name string) error {
 	if name == everyGeneration {
 		return nil
 	}
@@ -104,16 +150,23 @@ func createInGenerations(ctx context.Context, conn driver.Conn, name string) err
 		if table == firstTable(name) {
 			continue // the one that was just made becomes it
 		}
-		like, err := PhysicalTable(ctx, conn, schemas.FirstGeneration, name)
-		if err != nil {
-			return err
-		}
-		if err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS "+table+" AS "+like); err != nil {
-			return fmt.Errorf("creating table %s: %w", table, err)
+		for _, statement := range l.createLike(table, name) {
+			if err := conn.Exec(ctx, statement); err != nil {
+				return fmt.Errorf("creating table %s: %w", table, err)
+			}
 		}
 	}
-	if !live.merge {
+	if live.generation == schemas.FirstGeneration {
 		return nil
 	}
 	return expose(ctx, conn, live.generation, name)
+}
+
+// createLike makes a table of a generation, of the form of another one's.
+func (l Layout) createLike(table, like string) []string {
+	list := []string{"CREATE TABLE IF NOT EXISTS " + l.local(table) + l.onCluster() + " AS " + l.local(like)}
+	if l.Cluster != "" {
+		list = append(list, "CREATE TABLE IF NOT EXISTS "+l.distributed(table, l.local(table)))
+	}
+	return list
 }

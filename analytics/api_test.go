@@ -29,13 +29,23 @@ func fillFrom(t testing.TB, conn driver.Conn, topic string, offset int, recs ...
 		if to.topic != topic {
 			continue
 		}
-		rows := to.rows(to.name)
+		rows := to.rows(to.names)
 		for i, rec := range recs {
 			if err := rows.add(serde, &kgo.Record{Topic: topic, Offset: int64(offset + i), Value: serde.Append(nil, topic, rec)}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := rows.insert(t.Context(), conn); err != nil {
+		insert(t, conn, rows)
+	}
+}
+
+func insert(t testing.TB, conn driver.Conn, rows rows) {
+	t.Helper()
+	for _, b := range rows.blocks() {
+		if b.len() == 0 {
+			continue
+		}
+		if err := b.insert(t.Context(), conn); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -48,13 +58,11 @@ func addAt(t testing.TB, conn driver.Conn, topic, table string, offset int64, re
 		if to.topic != topic {
 			continue
 		}
-		rows := to.rows(table)
+		rows := to.rows([]string{table})
 		if err := rows.add(serde, &kgo.Record{Topic: topic, Offset: offset, Value: serde.Append(nil, topic, rec)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := rows.insert(t.Context(), conn); err != nil {
-			t.Fatal(err)
-		}
+		insert(t, conn, rows)
 	}
 }
 

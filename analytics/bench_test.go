@@ -65,7 +65,7 @@ func BenchmarkEvents(b *testing.B) {
 				prep += cpu() - start
 				token++
 				ctx := clickhouse.Context(b.Context(), clickhouse.WithSettings(insertSettings(fmt.Sprint(token))))
-				if err := rows.insert(ctx, conn); err != nil {
+				if err := rows.blocks()[0].insert(ctx, conn); err != nil {
 					b.Fatal(err)
 				}
 			}

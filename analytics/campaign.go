@@ -94,6 +94,9 @@ GROUP BY campaign_id`, a.cfg.Tenant, id)
 
 // seriesOf reads what series is asked for.
 func seriesOf(r *http.Request) (Series, *time.Location, error) {
+	if err := knownParams(r, "basis", "step", "tz", "from", "to"); err != nil {
+		return Series{}, nil, err
+	}
 	q := r.URL.Query()
 	s := Series{Basis: orElse(q.Get("basis"), "event_time"), Step: orElse(q.Get("step"), "1h"), TZ: orElse(q.Get("tz"), "UTC"), Points: []Point{}}
 	if s.Basis != "event_time" && s.Basis != "send_time" {

@@ -28,6 +28,8 @@ type Campaign struct {
 	UpdatedAt time.Time        `json:"updated_at"`
 	Totals    schemas.Counters `json:"totals"`
 	Rates     []Rate           `json:"rates"`
+	// Course is there where it was asked for.
+	Course *Course `json:"course,omitempty"`
 }
 
 // cursor is where a page ends. Campaigns that get events while one pages move
@@ -51,7 +53,14 @@ func latest(columns ...string) string {
 
 func (a *API) campaigns(ctx context.Context, r *http.Request) (CampaignList, error) {
 	list := CampaignList{Campaigns: []Campaign{}}
+	if err := knownParams(r, "limit", "after", "course"); err != nil {
+		return list, err
+	}
 	limit, err := limitOf(r, 50, 500)
+	if err != nil {
+		return list, err
+	}
+	days, err := daysOf(r, "course", maxCourse)
 	if err != nil {
 		return list, err
 	}
@@ -89,7 +98,7 @@ LIMIT `+fmt.Sprint(limit+1), args...)
 		last := list.Campaigns[limit-1]
 		list.Next = pageKey(cursor{last.LastEventAt.UnixMicro(), last.ID})
 	}
-	return list, nil
+	return list, a.courses(ctx, list.Campaigns, days)
 }
 
 func scanCampaign(scan func(...any) error) (Campaign, error) {

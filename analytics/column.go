@@ -3,6 +3,7 @@ package analytics
 import (
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/posthorn/posthorn/schemas"
@@ -16,13 +17,26 @@ import (
 // by the code with which it reads columns. Handing it slices of Go values cost
 // twice the CPU, and three times that for LowCardinality, arrays and maps.
 type column[R any] interface {
+	output
+	add(*R)
+}
+
+// output is a column, whatever it is made of.
+type output interface {
 	title() string
 	// wire is the type of the column in the insert.
 	wire() string
-	add(*R)
 	// encode appends the column.
 	encode(dst []byte) []byte
 	reset()
+}
+
+func outputs[R any](columns []column[R]) []output {
+	out := make([]output, len(columns))
+	for i, c := range columns {
+		out[i] = c
+	}
+	return out
 }
 
 // plain is a column whose format is one value after the other.
@@ -230,6 +244,18 @@ func micros[R any](name string, get func(*R) schemas.Timestamp) column[R] {
 func seconds[R any](name string, get func(*R) schemas.Timestamp) column[R] {
 	return &plain[R]{name: name, typ: "DateTime('UTC')", put: func(dst []byte, r *R) []byte {
 		return binary.LittleEndian.AppendUint32(dst, uint32(get(r)/1_000_000))
+	}}
+}
+
+// dateTime cuts to seconds within what a DateTime can hold; unknown stands for a
+// time that is not known, and for no other.
+func dateTime[R any](name string, unknown uint32, get func(*R) schemas.Timestamp) column[R] {
+	return &plain[R]{name: name, typ: "DateTime('UTC')", put: func(dst []byte, r *R) []byte {
+		at := unknown
+		if t := get(r); t != 0 {
+			at = uint32(min(max(int64(t)/1_000_000, 1), math.MaxUint32-1))
+		}
+		return binary.LittleEndian.AppendUint32(dst, at)
 	}}
 }
 

@@ -10,6 +10,9 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
+// single is the layout of a single node.
+var single Layout
+
 // addMessages writes n rows into a table of messages.
 func addMessages(t *testing.T, conn driver.Conn, table string, n int) error {
 	t.Helper()
@@ -20,7 +23,7 @@ func addMessages(t *testing.T, conn driver.Conn, table string, n int) error {
 			t.Fatal(err)
 		}
 	}
-	return rows.insert(t.Context(), conn)
+	return rows.blocks()[0].insert(t.Context(), conn)
 }
 
 func TestExpose(t *testing.T) {
@@ -74,7 +77,7 @@ func TestExpose(t *testing.T) {
 		}
 	}
 	// deliveries is one for all; the live ones are a table and its public name.
-	want := uint64(2*len(derivedTables()) + len([]string{"deliveries", "campaigns", "schema_migrations"}))
+	want := uint64(2*len(derivedTables()) + len([]string{"deliveries", "campaigns", "mailbox_providers", "schema_migrations"}))
 	if n := number(t, conn, "SELECT count() FROM system.tables WHERE database = currentDatabase()"); n != want || count() != 5 {
 		t.Errorf("%d tables are left, want %d; %d messages, want 5", n, want, count())
 	}
@@ -99,7 +102,7 @@ func TestMigrationsOfGenerations(t *testing.T) {
 		}
 		column := "added_" + string(rune('a'+i))
 		for range 2 { // every statement may be repeated
-			if err := apply(t.Context(), conn, "ALTER TABLE messages\n    ADD COLUMN IF NOT EXISTS "+column+" String"); err != nil {
+			if err := single.apply(t.Context(), conn, "ALTER TABLE messages\n    ADD COLUMN IF NOT EXISTS "+column+" String"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -142,8 +145,12 @@ func TestMigrationAddsTableToGenerations(t *testing.T) {
 		if m.Name != "0007_suppressions" {
 			continue
 		}
+		list, err := single.statements(m)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for range 2 { // every statement may be repeated
-			if err := apply(t.Context(), conn, statements(m.SQL)[0]); err != nil {
+			if err := single.apply(t.Context(), conn, list[0]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -158,9 +165,7 @@ func TestMigrationAddsTableToGenerations(t *testing.T) {
 	if err := rows.add(serde, &kgo.Record{Value: serde.Append(nil, schemas.TopicSuppressions, s)}); err != nil {
 		t.Fatal(err)
 	}
-	if err := rows.insert(t.Context(), conn); err != nil {
-		t.Fatal(err)
-	}
+	insert(t, conn, rows)
 	if n := number(t, conn, "SELECT count() FROM suppressions"); n != 1 {
 		t.Errorf("%d suppressions of the live generation are seen", n)
 	}

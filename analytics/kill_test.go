@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/posthorn/posthorn/internal/embedded/clickhouse"
@@ -90,7 +91,11 @@ func child(dir, dsn, brokers string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("rows", rows, "ids", ids)
+	sums, err := tableSums(context.Background(), conn)
+	if err != nil {
+		return err
+	}
+	fmt.Println("rows", rows, "ids", ids, sums)
 	return nil
 }
 
@@ -106,6 +111,7 @@ func TestKilledFiveTimes(t *testing.T) {
 func killFiveTimes(t *testing.T, kcfg kafka.Config, env ...string) {
 	clickhousetest.Start(t) // Skips where the engine cannot be had.
 	const partitions, perTxn, txns = 4, 500, 200
+	both := []string{schemas.TopicEvents, schemas.TopicBreakdownDeltas}
 	dir := t.TempDir()
 
 	// The writer goes on over all kills.
@@ -129,13 +135,13 @@ func killFiveTimes(t *testing.T, kcfg kafka.Config, env ...string) {
 	defer closeAdmin()
 	// done is the number of offsets whose record says that they are in.
 	done := func() (sum int64) {
-		for lane := range 2 {
-			offsets, err := admin.FetchOffsetsForTopics(t.Context(), groupName(schemas.TopicEvents, lane), schemas.TopicEvents)
+		for _, topic := range both {
+			at, err := Done(t.Context(), admin, topic, 2)
 			if err != nil {
 				continue // A new broker has no coordinator and no group at first.
 			}
-			for _, o := range offsets[schemas.TopicEvents] {
-				sum += max(0, o.At)
+			for _, offset := range at {
+				sum += offset
 			}
 		}
 		return sum
@@ -167,14 +173,12 @@ func killFiveTimes(t *testing.T, kcfg kafka.Config, env ...string) {
 	}
 	cmd, in, out := start()
 	eventually(t, func() string {
-		ends, err := admin.ListCommittedOffsets(t.Context(), schemas.TopicEvents)
+		ends, err := admin.ListCommittedOffsets(t.Context(), both...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var end int64
-		for _, o := range ends[schemas.TopicEvents] {
-			end += o.Offset
-		}
+		ends.Each(func(o kadm.ListedOffset) { end += o.Offset })
 		if d := done(); d < end {
 			return fmt.Sprintf("%d of %d offsets done\n%s", d, end, out)
 		}
@@ -187,8 +191,15 @@ func killFiveTimes(t *testing.T, kcfg kafka.Config, env ...string) {
 		t.Fatal(err, out)
 	}
 	want := perTxn * (txns - txns/10)
-	if got := strings.TrimSpace(out.String()); got != fmt.Sprintf("rows %d ids %d", want, want) {
-		t.Errorf("got %q, want %d of each", got, want)
+	sums := deltaSums(func(yield func(int) bool) {
+		for n := range txns * deltasPerTxn {
+			if !aborted(n/deltasPerTxn) && !yield(n) {
+				return
+			}
+		}
+	})
+	if got, want := strings.TrimSpace(out.String()), fmt.Sprintf("rows %d ids %d %v", want, want, sums); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -209,7 +220,13 @@ func startChild(t *testing.T, env ...string) (*exec.Cmd, io.Closer, *strings.Bui
 	return cmd, in, out
 }
 
-// write runs transactions; every tenth is aborted.
+// deltasPerTxn is how many changes of breakdowns a transaction holds.
+const deltasPerTxn = 40
+
+// aborted tells which transactions are.
+func aborted(txn int) bool { return txn%10 == 9 }
+
+// write runs transactions of events and of changes of breakdowns.
 func write(ctx context.Context, p *kgo.Client, partitions int32, perTxn, txns int) error {
 	for txn := range txns {
 		if err := p.BeginTransaction(); err != nil {
@@ -219,10 +236,13 @@ func write(ctx context.Context, p *kgo.Client, partitions int32, perTxn, txns in
 		for i := range recs {
 			recs[i] = eventRecord(txn*perTxn+i, partitions)
 		}
+		for i := range deltasPerTxn {
+			recs = append(recs, deltaRecord(txn*deltasPerTxn+i, partitions))
+		}
 		if err := p.ProduceSync(ctx, recs...).FirstErr(); err != nil {
 			return err
 		}
-		if err := p.EndTransaction(ctx, kgo.TransactionEndTry(txn%10 != 9)); err != nil {
+		if err := p.EndTransaction(ctx, kgo.TransactionEndTry(!aborted(txn))); err != nil {
 			return err
 		}
 		if txn%10 == 0 {

@@ -5,18 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// lane moves one lane of a topic into its table.
+// lane moves one lane of a topic into its tables.
 type lane struct {
 	cfg     SinkConfig
-	table   target
+	target  target
 	number  int
+	conn    driver.Conn // of its shard
+	cluster bool
 	admin   *kadm.Client
 	letters *deadLetters
 	metrics *metrics
@@ -29,19 +33,19 @@ type lane struct {
 
 // run takes part in the lane's group until ctx ends or nothing can go on.
 func (l *lane) run(ctx context.Context) error {
-	member, err := join(l.cfg, l.table.topic, l.number)
+	member, err := join(l.cfg, l.target.topic, l.number)
 	if err != nil {
 		return err
 	}
 	defer member.close()
-	l.member, l.rows = member, l.table.rows(l.table.table)
+	l.member, l.rows = member, l.target.rows(l.target.tables)
 	for {
 		t, err := member.next(ctx)
 		if err != nil {
 			return nil // Told to stop.
 		}
 		if err := l.own(ctx, t); err != nil {
-			return fmt.Errorf("lane %d of %s: %w", l.number, l.table.topic, err)
+			return fmt.Errorf("lane %d of %s: %w", l.number, l.target.topic, err)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -73,7 +77,7 @@ func (l *lane) own(parent context.Context, t *tenure) (fatal error) {
 		if l.state.failed(err) {
 			l.log.Error("sink lane failed, trying again", "error", err)
 		}
-		l.metrics.failures.WithLabelValues(l.table.name, "lane").Inc()
+		l.metrics.failures.WithLabelValues(l.target.names[0], "lane").Inc()
 		if time.Since(began) > time.Minute {
 			wait = l.cfg.backoff()
 		}
@@ -85,12 +89,12 @@ func (l *lane) own(parent context.Context, t *tenure) (fatal error) {
 // serve finishes the batch that was recorded last and then goes on with new
 // ones. It returns on the first error.
 func (l *lane) serve(ctx context.Context, t *tenure) (err error) {
-	book := &ledger{admin: l.admin, member: l.member, cfg: l.cfg, topic: l.table.topic, lane: l.number}
+	book := &ledger{admin: l.admin, member: l.member, cfg: l.cfg, topic: l.target.topic, lane: l.number}
 	todo, err := book.load(ctx, t.partitions)
 	if err != nil {
 		return err
 	}
-	r, err := newReader(l.cfg.Kafka, l.table.topic, todo.start)
+	r, err := newReader(l.cfg.Kafka, l.target.topic, todo.start)
 	if err != nil {
 		return err
 	}
@@ -99,7 +103,7 @@ func (l *lane) serve(ctx context.Context, t *tenure) (err error) {
 
 	// recorded tells whether the ledger says more than what is done.
 	recorded := false
-	if todo.pending != nil && !l.table.replacing {
+	if todo.pending != nil && !l.target.replacing {
 		b, err := r.exactly(ctx, todo.pending)
 		if err != nil {
 			return err
@@ -155,8 +159,10 @@ func still(at map[int32]int64) vector {
 	return v
 }
 
-// insert writes a batch as one block under its token, and does not give up
-// while ctx lasts: ClickHouse may be away for hours.
+// insert writes a batch as one block a table, each under its token, and does not
+// give up while ctx lasts: ClickHouse may be away for hours. The batch is done
+// once all blocks are in; until then a repetition repeats all of them, and
+// ClickHouse drops those that it has.
 func (l *lane) insert(ctx context.Context, topicID string, b batch) error {
 	defer l.rows.reset()
 	l.rows.reset()
@@ -179,36 +185,43 @@ func (l *lane) insert(ctx context.Context, topicID string, b batch) error {
 	if err != nil {
 		return err
 	}
-	if l.rows.len() > 0 {
-		if err := l.deliver(ctx, b.vector.token(l.table.name, topicID, l.number)); err != nil {
+	for i, block := range l.rows.blocks() {
+		if block.len() == 0 {
+			continue
+		}
+		name := l.target.names[i]
+		if err := l.deliver(ctx, name, block, b.vector.token(name, topicID, l.number)); err != nil {
 			return err
 		}
+		l.metrics.rows.WithLabelValues(name).Add(float64(block.len()))
 	}
 	at := make(map[int32]int64, len(b.vector))
 	for p, s := range b.vector {
 		at[p] = s.to
 	}
-	l.metrics.rows.WithLabelValues(l.table.name).Add(float64(l.rows.len()))
 	l.state.moved(at, newest)
 	return nil
 }
 
-func (l *lane) deliver(ctx context.Context, token string) error {
+func (l *lane) deliver(ctx context.Context, table string, block block, token string) error {
 	settings := insertSettings(token)
+	if l.cluster {
+		maps.Copy(settings, quorum)
+	}
 	for wait := l.cfg.backoff(); ; {
 		began := time.Now()
 		attempt, cancel := context.WithTimeout(ctx, l.cfg.InsertTimeout)
-		err := l.rows.insert(clickhouse.Context(attempt, clickhouse.WithSettings(settings)), l.cfg.Conn)
+		err := block.insert(clickhouse.Context(attempt, clickhouse.WithSettings(settings)), l.conn)
 		cancel()
 		if err == nil {
-			l.metrics.seconds.WithLabelValues(l.table.name).Observe(time.Since(began).Seconds())
+			l.metrics.seconds.WithLabelValues(table).Observe(time.Since(began).Seconds())
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		err = fmt.Errorf("table %s: %w", l.table.name, err)
-		l.metrics.failures.WithLabelValues(l.table.name, "insert").Inc()
+		err = fmt.Errorf("table %s: %w", table, err)
+		l.metrics.failures.WithLabelValues(table, "insert").Inc()
 		if l.state.failed(err) {
 			l.log.Error("insert failed, trying again", "error", err)
 		}
@@ -234,6 +247,10 @@ func insertSettings(token string) clickhouse.Settings {
 		"min_insert_block_size_bytes": maxBlockBytes,
 	}
 }
+
+// quorum lets an insert into a shard count only when most of its replicas have
+// it: the ledger goes on, and what one replica alone had may be lost with it.
+var quorum = clickhouse.Settings{"insert_quorum": "auto", "insert_quorum_parallel": 1}
 
 // A batch stays below both limits of a block.
 const (

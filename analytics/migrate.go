@@ -24,17 +24,25 @@ var migrationFiles embed.FS
 // ErrPending says that the database lacks migrations which this build needs.
 var ErrPending = errors.New("migrations are pending")
 
+// ErrOtherTables says that the database holds tables which no migration leads to
+// this build's.
+var ErrOtherTables = errors.New("another build, which this one can't change. Stop posthorn; name a new database in clickhouse.dsn, or, all in one, move the folder clickhouse out of the data directory; start it again, and fill the tables from the webhooks: posthorn rebuild")
+
 // Migration is one versioned change of the tables.
 type Migration struct {
 	Version  uint32
 	Name     string
 	Checksum string // SHA-256 of the file, hex.
-	SQL      string
+	SQL      string // as in the file; Layout says what it is filled in with
 }
 
-const createMigrations = `CREATE TABLE IF NOT EXISTS schema_migrations
+// createMigrations makes the table of what was applied; in a cluster every node
+// has all of it.
+func (l Layout) createMigrations() string {
+	return `CREATE TABLE IF NOT EXISTS schema_migrations` + l.onCluster() + `
 (version UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC'))
-ENGINE = ReplacingMergeTree ORDER BY version`
+ENGINE = ` + l.engine(nodePath, "Replacing", nil) + ` ORDER BY version`
+}
 
 // Migrations returns all migrations of this build in order.
 func Migrations() ([]Migration, error) { return readMigrations(migrationFiles) }
@@ -68,31 +76,64 @@ func readMigrations(files fs.FS) ([]Migration, error) {
 	return all, nil
 }
 
-// Migrate applies what is pending and returns it. It takes no lock: every
-// statement may be repeated, so that two may run at once.
+// Migrate applies what is pending on a single node; see Layout.Migrate.
 func Migrate(ctx context.Context, conn driver.Conn) ([]Migration, error) {
-	if err := conn.Exec(ctx, createMigrations); err != nil {
+	return Layout{}.Migrate(ctx, conn)
+}
+
+// Migrate applies what is pending and returns it. It takes no lock: every
+// statement may be repeated, so that two may run at once. Tables that stand in
+// another layout are refused.
+func (l Layout) Migrate(ctx context.Context, conn driver.Conn) ([]Migration, error) {
+	if err := l.Check(); err != nil {
+		return nil, err
+	}
+	if err := conn.Exec(ctx, l.createMigrations()); err != nil {
 		return nil, fmt.Errorf("creating schema_migrations: %w", err)
 	}
 	pending, err := Pending(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
+	if err := l.checkStanding(ctx, conn); err != nil {
+		return nil, err
+	}
 	for _, m := range pending {
-		for _, statement := range statements(m.SQL) {
-			if err := apply(ctx, conn, statement); err != nil {
+		list, err := l.statements(m)
+		if err != nil {
+			return nil, err
+		}
+		for _, statement := range list {
+			if err := l.apply(ctx, conn, statement); err != nil {
 				return nil, fmt.Errorf("applying migration %s: %w", m.Name, err)
 			}
 		}
 		// A repeated row is no harm, whereas a deduplicated or buffered one is.
 		once := clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
-		err := conn.Exec(once, `INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)`,
+		err = conn.Exec(once, `INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)`,
 			m.Version, m.Name, m.Checksum, time.Now().UTC())
 		if err != nil {
 			return nil, fmt.Errorf("recording migration %s: %w", m.Name, err)
 		}
 	}
 	return pending, nil
+}
+
+// checkStanding refuses a layout other than that of the tables that are there.
+func (l Layout) checkStanding(ctx context.Context, conn driver.Conn) error {
+	var tables uint64
+	err := conn.QueryRow(ctx, `SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = ?`, everyGeneration).Scan(&tables)
+	if err != nil {
+		return fmt.Errorf("looking for table %s: %w", everyGeneration, err)
+	}
+	if tables == 0 {
+		return nil
+	}
+	standing, err := layoutOf(ctx, conn)
+	if err != nil || standing == l {
+		return err
+	}
+	return fmt.Errorf("the tables were made for %s, clickhouse.cluster now says %s: set it as it was, or name a new database in clickhouse.dsn and fill it by posthorn rebuild", standing, l)
 }
 
 // Pending returns the migrations that the database lacks. A database that holds
@@ -113,7 +154,7 @@ func Pending(ctx context.Context, conn driver.Conn) ([]Migration, error) {
 		case !ok:
 			pending = append(pending, m)
 		case sum != m.Checksum:
-			return nil, fmt.Errorf("migration %s was applied with another text", m.Name)
+			return nil, fmt.Errorf("migration %s was applied with another text: the tables are those of %w", m.Name, ErrOtherTables)
 		}
 		delete(applied, m.Version)
 	}

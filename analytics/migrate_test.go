@@ -30,8 +30,10 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("a second time: %v %v", again, err)
 	}
 	for _, table := range tables(1) {
-		if n := number(t, conn, "SELECT count() FROM "+table.name); n != 0 {
-			t.Errorf("%s holds %d rows", table.name, n)
+		for _, name := range table.names {
+			if n := number(t, conn, "SELECT count() FROM "+name); n != 0 {
+				t.Errorf("%s holds %d rows", name, n)
+			}
 		}
 	}
 }

@@ -10,22 +10,23 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
+// Open connects to ClickHouse on a single node; see Layout.Open.
+func Open(ctx context.Context, dsn string) (driver.Conn, error) { return Layout{}.Open(ctx, dsn) }
+
 // Open connects to ClickHouse by DSN (clickhouse://, http:// or https://) and
 // waits until it answers or ctx ends.
-func Open(ctx context.Context, dsn string) (driver.Conn, error) {
+func (l Layout) Open(ctx context.Context, dsn string) (driver.Conn, error) {
 	opt, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("parsing ClickHouse DSN: %w", err)
 	}
-	// A lane and table holds a connection during its insert; queries of the API
-	// must not wait behind all of them.
-	opt.MaxOpenConns = max(opt.MaxOpenConns, 24)
-	opt.MaxIdleConns = max(opt.MaxIdleConns, 12)
-	if opt.DialTimeout == 0 {
-		opt.DialTimeout = 5 * time.Second
-	}
-	if opt.ReadTimeout == 0 {
-		opt.ReadTimeout = time.Minute
+	configure(opt)
+	if l.Cluster != "" {
+		// A query within a query is asked once for all shards.
+		if opt.Settings == nil {
+			opt.Settings = clickhouse.Settings{}
+		}
+		opt.Settings["distributed_product_mode"] = "global"
 	}
 	conn, err := clickhouse.Open(opt)
 	if err != nil {
@@ -40,5 +41,19 @@ func Open(ctx context.Context, dsn string) (driver.Conn, error) {
 			return nil, errors.Join(fmt.Errorf("waiting for ClickHouse: %w", err), conn.Close())
 		case <-time.After(wait):
 		}
+	}
+}
+
+// configure sets what the DSN leaves open.
+func configure(opt *clickhouse.Options) {
+	// A lane and table holds a connection during its insert; queries of the API
+	// must not wait behind all of them.
+	opt.MaxOpenConns = max(opt.MaxOpenConns, 24)
+	opt.MaxIdleConns = max(opt.MaxIdleConns, 12)
+	if opt.DialTimeout == 0 {
+		opt.DialTimeout = 5 * time.Second
+	}
+	if opt.ReadTimeout == 0 {
+		opt.ReadTimeout = time.Minute
 	}
 }

@@ -26,6 +26,19 @@ func limitOf(r *http.Request, standard, most int) (int, error) {
 	return n, nil
 }
 
+// daysOf reads a number of days; 0 is none.
+func daysOf(r *http.Request, name string, most int) (int, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > most {
+		return 0, badParam(name, fmt.Sprintf("want a number of days from 0 to %d", most))
+	}
+	return n, nil
+}
+
 // timeOf reads a time: RFC 3339, or a day, which begins at midnight in loc.
 func timeOf(r *http.Request, name string, loc *time.Location) (time.Time, error) {
 	text := r.URL.Query().Get(name)
@@ -43,9 +56,11 @@ func timeOf(r *http.Request, name string, loc *time.Location) (time.Time, error)
 
 // knownParams refuses parameters that are none: a filter with a slip of the pen
 // would otherwise be no filter.
+// The parameter format is everywhere, see formOf.
 func knownParams(r *http.Request, known ...string) error {
 	for name := range r.URL.Query() {
 		switch {
+		case name == "format":
 		case len(known) == 0:
 			return badParam(name, "there are no parameters here")
 		case !slices.Contains(known, name):

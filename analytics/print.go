@@ -20,14 +20,14 @@ func PrintCampaigns(w io.Writer, list CampaignList) error {
 		return err
 	}
 	t := newTable()
-	t.AppendHeader(table.Row{"Campaign", "Name", "Messages", "Delivered", "Opened", "by people", "Clicked", "Bounced", "Unsub.", "Spam", "Last event"})
+	t.AppendHeader(table.Row{"Campaign", "Name", "Messages", "Delivered", "Opened", "by people", "Clicked", "Bounced", "Unsub.", "Spam", "Last event", "Opens by day"})
 	for _, c := range list.Campaigns {
 		rates := byName(c.Rates)
 		t.AppendRow(table.Row{
 			c.ID, shorten(c.Name, 28), thousands(c.Totals.Messages), showRate(rates["delivered"]),
 			showRate(rates["opened"]), showRate(rates["human_opened"]), showRate(rates["clicked"]),
 			thousands(c.Totals.HardBounced + c.Totals.SoftBounced), thousands(c.Totals.Unsubscribed), thousands(c.Totals.Complained),
-			c.LastEventAt.UTC().Format("2006-01-02 15:04"),
+			c.LastEventAt.UTC().Format("2006-01-02 15:04"), course(c.Course),
 		})
 	}
 	rightAlign(t, 3, 4, 5, 6, 7, 8, 9, 10)
@@ -37,6 +37,13 @@ func PrintCampaigns(w io.Writer, list CampaignList) error {
 	}
 	_, err := io.WriteString(w, out)
 	return err
+}
+
+func course(c *Course) string {
+	if c == nil {
+		return ""
+	}
+	return sparkline(c.Opens)
 }
 
 // PrintCampaign writes one campaign: totals, rates with their formulas, and its

@@ -18,6 +18,16 @@ func counterFields(c *schemas.Counters) []any {
 	}
 }
 
+// counterValues returns all counters in the order of counterColumns.
+func counterValues(c *schemas.Counters) []int64 {
+	fields := counterFields(c)
+	values := make([]int64, len(fields))
+	for i, f := range fields {
+		values[i] = *f.(*int64)
+	}
+	return values
+}
+
 // Rate is a quotient with all that is needed to check it.
 type Rate struct {
 	Name string `json:"name"`

@@ -13,8 +13,8 @@ func (a *API) routes() []route {
 	list := []route{
 		{"GET /v1/campaigns", serveJSON(a, a.campaigns)},
 		{"GET /v1/campaigns/{id...}", serveJSON(a, a.campaign)},
-		{"GET /v1/campaigns/{id}/series", a.seriesAs},
-		{"GET /v1/series", a.seriesAs},
+		{"GET /v1/campaigns/{id}/series", serveJSON(a, a.timeSeries)},
+		{"GET /v1/series", serveJSON(a, a.timeSeries)},
 		{"GET /v1/triggers", serveJSON(a, a.triggers)},
 		{"GET /v1/triggers/tail", a.tail},
 		{"GET /v1/deliveries", serveJSON(a, a.deliveries)},

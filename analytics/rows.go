@@ -15,16 +15,23 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// rows collects decoded records as the columns of one insert. It is not safe
-// for concurrent use and is used again after reset.
+// rows collects the records of a batch as blocks, one for each table of the
+// topic. It is not safe for concurrent use and is used again after reset.
 type rows interface {
-	// add decodes a record and appends it. After an error nothing was appended.
+	// add decodes a record and adds it. After an error nothing was added.
 	add(serde *schemas.Serde, rec *kgo.Record) error
+	// blocks returns what was added, in the order of the tables. The same
+	// records in the same order give the same blocks.
+	blocks() []block
+	reset()
+}
+
+// block is the rows of one insert.
+type block interface {
 	len() int
 	// insert writes all rows as one block. It may be called again after an
 	// error: the rows stay.
 	insert(ctx context.Context, conn driver.Conn) error
-	reset()
 }
 
 // located is a record and where in its topic it lay.
@@ -40,15 +47,13 @@ type pointerTo[R any] interface {
 	schemas.Record
 }
 
+// tableRows makes a row of each record.
 type tableRows[R any, P pointerTo[R]] struct {
+	columnBlock
 	columns []column[R]
-	// Every table ends with the place of the record in its topic.
+	// Such a table ends with the place of the record in its topic.
 	position []column[located[R]]
-	query    string
-	types    []clickhouse.ColumnNameAndType
 	row      located[R]
-	n        int
-	scratch  []byte
 }
 
 func newRows[R any, P pointerTo[R]](table string, columns []column[R], more ...column[located[R]]) *tableRows[R, P] {
@@ -56,16 +61,7 @@ func newRows[R any, P pointerTo[R]](table string, columns []column[R], more ...c
 	t.position = append(more,
 		small("kafka_partition", func(r *located[R]) int32 { return r.partition }),
 		integer("kafka_offset", func(r *located[R]) int64 { return r.offset }))
-	var names []string
-	for _, c := range t.columns {
-		names = append(names, c.title())
-		t.types = append(t.types, clickhouse.ColumnNameAndType{Name: c.title(), Type: c.wire()})
-	}
-	for _, c := range t.position {
-		names = append(names, c.title())
-		t.types = append(t.types, clickhouse.ColumnNameAndType{Name: c.title(), Type: c.wire()})
-	}
-	t.query = fmt.Sprintf("INSERT INTO %s (%s)", table, strings.Join(names, ", "))
+	t.columnBlock = newColumnBlock(table, append(outputs(t.columns), outputs(t.position)...))
 	return t
 }
 
@@ -84,12 +80,34 @@ func (t *tableRows[R, P]) add(serde *schemas.Serde, rec *kgo.Record) error {
 	return nil
 }
 
-func (t *tableRows[R, P]) len() int { return t.n }
+func (t *tableRows[R, P]) blocks() []block { return []block{&t.columnBlock} }
 
-func (t *tableRows[R, P]) insert(ctx context.Context, conn driver.Conn) (err error) {
+// columnBlock is a block whose columns were filled.
+type columnBlock struct {
+	outputs []output
+	query   string
+	types   []clickhouse.ColumnNameAndType
+	n       int
+	scratch []byte
+}
+
+func newColumnBlock(table string, outputs []output) columnBlock {
+	b := columnBlock{outputs: outputs}
+	var names []string
+	for _, c := range outputs {
+		names = append(names, c.title())
+		b.types = append(b.types, clickhouse.ColumnNameAndType{Name: c.title(), Type: c.wire()})
+	}
+	b.query = fmt.Sprintf("INSERT INTO %s (%s)", table, strings.Join(names, ", "))
+	return b
+}
+
+func (b *columnBlock) len() int { return b.n }
+
+func (b *columnBlock) insert(ctx context.Context, conn driver.Conn) (err error) {
 	// With the types given, the driver need not ask for them before each insert.
-	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(t.types))
-	batch, err := conn.PrepareBatch(ctx, t.query, driver.WithReleaseConnection())
+	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(b.types))
+	batch, err := conn.PrepareBatch(ctx, b.query, driver.WithReleaseConnection())
 	if err != nil {
 		return fmt.Errorf("preparing insert: %w", err)
 	}
@@ -99,18 +117,12 @@ func (t *tableRows[R, P]) insert(ctx context.Context, conn driver.Conn) (err err
 		}
 	}()
 	to := batch.Columns()
-	if len(to) != len(t.types) {
-		return fmt.Errorf("preparing insert: %d columns instead of %d", len(to), len(t.types))
+	if len(to) != len(b.types) {
+		return fmt.Errorf("preparing insert: %d columns instead of %d", len(to), len(b.types))
 	}
-	for i, c := range t.columns {
-		t.scratch = c.encode(t.scratch[:0])
-		if err := t.give(to[i]); err != nil {
-			return err
-		}
-	}
-	for i, c := range t.position {
-		t.scratch = c.encode(t.scratch[:0])
-		if err := t.give(to[len(t.columns)+i]); err != nil {
+	for i, c := range b.outputs {
+		b.scratch = c.encode(b.scratch[:0])
+		if err := b.give(to[i]); err != nil {
 			return err
 		}
 	}
@@ -121,19 +133,16 @@ func (t *tableRows[R, P]) insert(ctx context.Context, conn driver.Conn) (err err
 }
 
 // give hands a column in ClickHouse's format to the driver.
-func (t *tableRows[R, P]) give(to chcolumn.Interface) error {
-	if err := to.Decode(proto.NewReader(bytes.NewReader(t.scratch)), t.n); err != nil {
+func (b *columnBlock) give(to chcolumn.Interface) error {
+	if err := to.Decode(proto.NewReader(bytes.NewReader(b.scratch)), b.n); err != nil {
 		return fmt.Errorf("filling column %s: %w", to.Name(), err)
 	}
 	return nil
 }
 
-func (t *tableRows[R, P]) reset() {
-	for _, c := range t.columns {
+func (b *columnBlock) reset() {
+	for _, c := range b.outputs {
 		c.reset()
 	}
-	for _, c := range t.position {
-		c.reset()
-	}
-	t.n = 0
+	b.n = 0
 }

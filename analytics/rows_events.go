@@ -24,7 +24,6 @@ func eventRows(table string) rows {
 		id("event_id", func(e *schemas.Event) schemas.ID { return e.EventID }),
 		text("provider_event_id", func(e *schemas.Event) string { return e.ProviderEventID }),
 		text("message_id", func(e *schemas.Event) string { return e.MessageID }),
-		text("message_uuid", func(e *schemas.Event) string { return e.MessageUUID }),
 		text("rfc_message_id", func(e *schemas.Event) string { return e.RFCMessageID }),
 		id("recipient_id", func(e *schemas.Event) schemas.ID { return e.RecipientID }),
 		code("recipient_domain", func(e *schemas.Event) string { return e.RecipientDomain }),

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -23,6 +24,9 @@ type SinkConfig struct {
 	Kafka kafka.Config
 	Serde *schemas.Serde
 	Conn  driver.Conn
+	// Shards are the connections to the shards of a cluster, in their order; none
+	// on a single node. There are as many lanes as shards.
+	Shards []driver.Conn
 
 	// Lanes is the number of lanes of every topic: partition p belongs to lane
 	// p % Lanes. It cannot change once something was read. The default is 1.
@@ -70,6 +74,12 @@ func (cfg *SinkConfig) setDefaults() error {
 	orElse(&cfg.InsertTimeout, time.Minute)
 	orElse(&cfg.SessionTimeout, kafka.DefaultSessionTimeout)
 	orElse(&cfg.RetryLimit, 10*time.Second)
+	if n := len(cfg.Shards); n > 0 {
+		if cfg.Lanes > 0 && cfg.Lanes != n {
+			return fmt.Errorf("making sink: %d lanes for %d shards: each shard has one", cfg.Lanes, n)
+		}
+		cfg.Lanes = n
+	}
 	if cfg.Lanes <= 0 {
 		cfg.Lanes = 1
 	}
@@ -100,6 +110,14 @@ func (cfg *SinkConfig) backoff() *pause {
 	return &pause{min(100*time.Millisecond, cfg.RetryLimit), cfg.RetryLimit}
 }
 
+// connOf is where a lane writes.
+func (cfg *SinkConfig) connOf(lane int) driver.Conn {
+	if n := len(cfg.Shards); n > 0 {
+		return cfg.Shards[shardOf(lane, n)]
+	}
+	return cfg.Conn
+}
+
 // Sink brings the public topics into ClickHouse, each record exactly once.
 // Several may run beside each other; each lane has one owner at a time.
 type Sink struct {
@@ -125,7 +143,7 @@ func NewSink(cfg SinkConfig) (*Sink, error) {
 		}
 		for n := range cfg.Lanes {
 			s.lanes = append(s.lanes, &lane{
-				cfg: cfg, table: t, number: n, metrics: s.metrics,
+				cfg: cfg, target: t, number: n, conn: cfg.connOf(n), metrics: s.metrics,
 				log:   cfg.Logger.With("topic", topic, "lane", n),
 				state: newLaneState(topic, n),
 			})
@@ -165,38 +183,79 @@ func (s *Sink) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-var windowSetting = regexp.MustCompile(`deduplication_window = (\d+)`)
-
 // checkTables finds the tables to write to and refuses those that would not
 // drop a repeated insert.
 func (s *Sink) checkTables(ctx context.Context) error {
 	if err := CheckMigrated(ctx, s.cfg.Conn); err != nil {
 		return err
 	}
-	for i, l := range s.lanes {
-		if l.number > 0 {
-			l.table.table = s.lanes[i-1].table.table
-			continue
+	layout, err := layoutOf(ctx, s.cfg.Conn)
+	if err != nil {
+		return err
+	}
+	if (layout.Cluster != "") != (len(s.cfg.Shards) > 0) {
+		return fmt.Errorf("the tables were made for %s: set clickhouse.cluster as it was then", layout)
+	}
+	for _, l := range s.lanes {
+		if err := s.checkLane(ctx, layout, l); err != nil {
+			return err
 		}
-		l.table.table = l.table.name
-		if l.table.derived() {
+	}
+	return nil
+}
+
+// checkLane finds and checks the tables of a lane, where it writes.
+func (s *Sink) checkLane(ctx context.Context, layout Layout, l *lane) error {
+	l.cluster, l.target.tables = layout.Cluster != "", nil
+	for _, name := range l.target.names {
+		table := layout.local(name)
+		if l.target.derived() {
 			var err error
-			if l.table.table, err = PhysicalTable(ctx, s.cfg.Conn, s.cfg.Generation, l.table.name); err != nil {
+			if table, err = layout.writtenTable(ctx, s.cfg.Conn, s.cfg.Generation, name); err != nil {
 				return err
 			}
 		}
-		var engine string
-		err := s.cfg.Conn.QueryRow(ctx, `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?`, l.table.table).Scan(&engine)
-		if err != nil {
-			return fmt.Errorf("describing table %s: %w", l.table.table, err)
+		if err := s.checkWindow(ctx, l.conn, table); err != nil {
+			return err
 		}
-		window := 0
-		if found := windowSetting.FindStringSubmatch(engine); found != nil {
-			window, _ = strconv.Atoi(found[1])
-		}
-		if need := 100 * s.cfg.Lanes; window < need {
-			return fmt.Errorf("table %s remembers %d inserts, it must be at least %d: raise non_replicated_deduplication_window", l.table.table, window, need)
-		}
+		l.target.tables = append(l.target.tables, table)
+	}
+	return nil
+}
+
+// checkWindow refuses a table that forgets inserts too soon.
+func (s *Sink) checkWindow(ctx context.Context, conn driver.Conn, table string) error {
+	var engine string
+	err := conn.QueryRow(ctx, `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?`, table).Scan(&engine)
+	if err != nil {
+		return fmt.Errorf("describing table %s: %w", table, err)
+	}
+	if err := checkRemembered(engine, 100*s.cfg.Lanes); err != nil {
+		return fmt.Errorf("table %s %w", table, err)
+	}
+	return nil
+}
+
+var tableSetting = regexp.MustCompile(`\b(\w+) = (\d+)`)
+
+// checkRemembered tells whether a table of that engine remembers at least so many
+// inserts; a replicated one must also remember them for as long as a sink may be
+// away in the middle of a batch.
+func checkRemembered(engine string, inserts int) error {
+	set := map[string]int{}
+	for _, found := range tableSetting.FindAllStringSubmatch(engine, -1) {
+		set[found[1]], _ = strconv.Atoi(found[2])
+	}
+	setting, seconds := "non_replicated_deduplication_window", rememberedSeconds
+	if strings.HasPrefix(engine, "Replicated") {
+		setting = "replicated_deduplication_window"
+		seconds = set[setting+"_seconds"]
+	}
+	if set[setting] < inserts {
+		return fmt.Errorf("remembers %d inserts, it must be at least %d: raise %s (ALTER TABLE ... MODIFY SETTING)", set[setting], inserts, setting)
+	}
+	if seconds < rememberedSeconds {
+		return fmt.Errorf("remembers inserts for %d seconds, it must be at least %d: raise %s_seconds (ALTER TABLE ... MODIFY SETTING)", seconds, rememberedSeconds, setting)
 	}
 	return nil
 }
@@ -213,7 +272,7 @@ func (s *Sink) watchLag(ctx context.Context, admin *kadm.Client) {
 				continue
 			}
 			at := map[int32]int64{}
-			for p, o := range ends[l.table.topic] {
+			for p, o := range ends[l.target.topic] {
 				if o.Err == nil {
 					at[p] = o.Offset
 				}

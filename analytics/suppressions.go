@@ -44,7 +44,7 @@ type suppressionPage struct {
 	Scope       string    `json:"s"`
 }
 
-var suppressionParams = []string{"reason", "scope", "active", "since", "updated_after", "limit", "after", "format"}
+var suppressionParams = []string{"reason", "scope", "active", "since", "updated_after", "limit", "after"}
 
 // suppressionFilter reads what both forms of the list have.
 func (a *API) suppressionFilter(r *http.Request) (f filter, err error) {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
-	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -23,36 +21,14 @@ const (
 	exportBuffer = 1000
 )
 
-// suppressionsAs serves the list as JSON in pages, or whole as CSV.
+// suppressionsAs serves the list in pages, or whole as CSV.
 func (a *API) suppressionsAs(w http.ResponseWriter, r *http.Request) {
-	format, err := formatOf(r)
-	switch {
-	case err != nil:
-		a.fail(w, r, err)
-	case format == "csv":
-		a.exportSuppressions(w, r)
-	default:
+	if form, err := formOf(r, true); err != nil || form != formCSV {
 		serveJSON(a, a.suppressions)(w, r)
+		return
 	}
-}
-
-// formatOf tells the wanted form: by the parameter format, else by the header
-// Accept where it names CSV and not JSON.
-func formatOf(r *http.Request) (string, error) {
-	if r.URL.Query().Has("format") {
-		return oneOf(r, "format", "json", "csv")
-	}
-	wanted := map[string]bool{}
-	for _, accept := range r.Header.Values("Accept") {
-		for part := range strings.SplitSeq(accept, ",") {
-			media, _, _ := mime.ParseMediaType(part)
-			wanted[media] = true
-		}
-	}
-	if wanted["text/csv"] && !wanted["application/json"] {
-		return "csv", nil
-	}
-	return "json", nil
+	w.Header().Add("Vary", "Accept")
+	a.exportSuppressions(w, r)
 }
 
 var suppressionHeader = []string{"address", "recipient_id", "scope", "reason", "active", "since", "event_id", "account", "campaign_id", "lifted_at", "updated_at"}

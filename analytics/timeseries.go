@@ -93,19 +93,6 @@ const (
 	maxCampaigns = 100
 )
 
-// seriesAs serves a series as JSON or CSV.
-func (a *API) seriesAs(w http.ResponseWriter, r *http.Request) {
-	format, err := formatOf(r)
-	switch {
-	case err != nil:
-		a.fail(w, r, err)
-	case format == "csv":
-		a.exportSeries(w, r)
-	default:
-		serveJSON(a, a.timeSeries)(w, r)
-	}
-}
-
 // seriesAsked is what a request for a series wants.
 type seriesAsked struct {
 	TimeSeries
@@ -122,7 +109,7 @@ func (s *seriesAsked) basis() schemas.Basis {
 
 // seriesAskedOf reads the parameters.
 func seriesAskedOf(r *http.Request) (s seriesAsked, err error) {
-	known := []string{"resolution", "basis", "tz", "since", "until", "format"}
+	known := []string{"resolution", "basis", "tz", "since", "until"}
 	id := r.PathValue("id")
 	if id == "" {
 		known = append(known, "campaigns")

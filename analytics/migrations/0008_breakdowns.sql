@@ -2,84 +2,44 @@
 -- value and its detail are, and which counters it has: see the schema
 -- BreakdownDelta. Sum them up by value: rows of one key stand beside each other
 -- until they are merged.
-CREATE TABLE IF NOT EXISTS breakdowns
+CREATE TABLE IF NOT EXISTS {{table "breakdowns"}}
 (
-    tenant         LowCardinality(String),
-    dimension      LowCardinality(String),
-    campaign_id    LowCardinality(String),
-    value          String,
-    detail         String,
-    basis          LowCardinality(String),
-    window_start   DateTime('UTC'),
-    messages       Int64,
-    queued         Int64,
-    deferred       Int64,
-    delivered      Int64,
-    rejected       Int64,
-    failed         Int64,
-    hard_bounced   Int64,
-    soft_bounced   Int64,
-    opened         Int64,
-    human_opened   Int64,
-    opens          Int64,
-    human_opens    Int64,
-    clicked        Int64,
-    human_clicked  Int64,
-    clicks         Int64,
-    human_clicks   Int64,
-    unsubscribed   Int64,
-    unsubscribes   Int64,
-    complained     Int64,
-    complaints     Int64,
-    late_bounces   Int64,
-    open_delay_ms  Int64,
-    open_delays    Int64,
-    click_delay_ms Int64,
-    click_delays   Int64
+    tenant         LowCardinality(String) COMMENT 'Tenant.',
+    dimension      LowCardinality(String) COMMENT 'By what is broken down: tenant, account, source, list, domain, reason, link, country, client, os, device, machine, open_delay, click_delay, age or path.',
+    campaign_id    LowCardinality(String) COMMENT 'Campaign; - for messages without one; empty: of what is above campaigns.',
+    value          String COMMENT 'Value of the dimension: the domain, the link, the country, ...; empty: unknown.' CODEC(ZSTD(1)),
+    detail         String COMMENT 'More of it: of reason outcome/bounce class/reject reason, of link its position; else empty.' CODEC(ZSTD(1)),
+    basis          LowCardinality(String) COMMENT 'Of tenant, account, source and list as in campaign_statistics; else send_time.',
+    window_start   DateTime('UTC') COMMENT 'Of tenant, account, source and list as in campaign_statistics; else the day of the send in UTC, 1970-01-01: unknown.' CODEC(ZSTD(1)),
+    messages       Int64 COMMENT 'Messages processed: what Mailjet calls Total.' CODEC(ZSTD(1)),
+    queued         Int64 COMMENT 'Messages whose outcome is queued.' CODEC(ZSTD(1)),
+    deferred       Int64 COMMENT 'Messages whose outcome is deferred.' CODEC(ZSTD(1)),
+    delivered      Int64 COMMENT 'Messages whose outcome is delivered.' CODEC(ZSTD(1)),
+    rejected       Int64 COMMENT 'Messages whose outcome is rejected: never sent.' CODEC(ZSTD(1)),
+    failed         Int64 COMMENT 'Messages whose outcome is failed.' CODEC(ZSTD(1)),
+    hard_bounced   Int64 COMMENT 'Messages whose outcome is a hard bounce.' CODEC(ZSTD(1)),
+    soft_bounced   Int64 COMMENT 'Messages whose outcome is a soft bounce or a block.' CODEC(ZSTD(1)),
+    opened         Int64 COMMENT 'Messages opened at least once, by anyone.' CODEC(ZSTD(1)),
+    human_opened   Int64 COMMENT 'Messages opened by other than machines.' CODEC(ZSTD(1)),
+    opens          Int64 COMMENT 'All opens.' CODEC(ZSTD(1)),
+    human_opens    Int64 COMMENT 'Opens not by machines.' CODEC(ZSTD(1)),
+    clicked        Int64 COMMENT 'Messages clicked at least once, by anyone.' CODEC(ZSTD(1)),
+    human_clicked  Int64 COMMENT 'Messages clicked by other than machines.' CODEC(ZSTD(1)),
+    clicks         Int64 COMMENT 'All clicks.' CODEC(ZSTD(1)),
+    human_clicks   Int64 COMMENT 'Clicks not by machines.' CODEC(ZSTD(1)),
+    unsubscribed   Int64 COMMENT 'Messages with an unsubscribe.' CODEC(ZSTD(1)),
+    unsubscribes   Int64 COMMENT 'All unsubscribes.' CODEC(ZSTD(1)),
+    complained     Int64 COMMENT 'Messages with a complaint.' CODEC(ZSTD(1)),
+    complaints     Int64 COMMENT 'All complaints.' CODEC(ZSTD(1)),
+    late_bounces   Int64 COMMENT 'Messages that bounced after they had been delivered.' CODEC(ZSTD(1)),
+    open_delay_ms  Int64 COMMENT 'Sum of delivery to first open, in ms, of the messages in open_delays.' CODEC(ZSTD(1)),
+    open_delays    Int64 COMMENT 'Messages of which that delay is known.' CODEC(ZSTD(1)),
+    click_delay_ms Int64 COMMENT 'Sum of first open to first click, in ms, of the messages in click_delays.' CODEC(ZSTD(1)),
+    click_delays   Int64 COMMENT 'Messages of which that delay is known.' CODEC(ZSTD(1))
 )
-ENGINE = SummingMergeTree
+ENGINE = {{engine "Summing"}}
 ORDER BY (tenant, dimension, campaign_id, value, detail, basis, window_start)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS {{once}}
+COMMENT 'Exact counts by link, domain, country, client, ...: always sum() them GROUP BY value.';
 
--- What a recipient was sent and did, over all campaigns; of the same topic.
-CREATE TABLE IF NOT EXISTS recipients
-(
-    tenant           LowCardinality(String),
-    recipient_id     UUID CODEC(NONE),
-    recipient_domain SimpleAggregateFunction(max, String),
-    messages         SimpleAggregateFunction(sum, Int64),
-    delivered        SimpleAggregateFunction(sum, Int64),
-    rejected         SimpleAggregateFunction(sum, Int64),
-    hard_bounced     SimpleAggregateFunction(sum, Int64),
-    soft_bounced     SimpleAggregateFunction(sum, Int64),
-    opened           SimpleAggregateFunction(sum, Int64),
-    human_opened     SimpleAggregateFunction(sum, Int64),
-    opens            SimpleAggregateFunction(sum, Int64),
-    human_opens      SimpleAggregateFunction(sum, Int64),
-    clicked          SimpleAggregateFunction(sum, Int64),
-    human_clicked    SimpleAggregateFunction(sum, Int64),
-    clicks           SimpleAggregateFunction(sum, Int64),
-    human_clicks     SimpleAggregateFunction(sum, Int64),
-    unsubscribed     SimpleAggregateFunction(sum, Int64),
-    complained       SimpleAggregateFunction(sum, Int64),
-    first_event_at   SimpleAggregateFunction(min, DateTime('UTC')),
-    last_event_at    SimpleAggregateFunction(max, DateTime('UTC')),
-    last_sent_at     SimpleAggregateFunction(max, DateTime('UTC')),
-    last_opened_at   SimpleAggregateFunction(max, DateTime('UTC')),
-    last_clicked_at  SimpleAggregateFunction(max, DateTime('UTC'))
-)
-ENGINE = AggregatingMergeTree
-ORDER BY (tenant, recipient_id)
-SETTINGS non_replicated_deduplication_window = 10000;
-
--- Which mailbox provider serves a domain: by the table that Posthorn brings
--- ('table'), or by whom the domain's mail exchangers are ('mx').
-CREATE TABLE IF NOT EXISTS mailbox_providers
-(
-    domain       String,
-    provider     LowCardinality(String),
-    told_by      LowCardinality(String),
-    looked_up_at DateTime('UTC')
-)
-ENGINE = ReplacingMergeTree(looked_up_at)
-ORDER BY domain;
+{{distributed "breakdowns"}}

@@ -34,7 +34,7 @@ func (a *app) campaignsCommand() *cobra.Command {
 
 func (a *app) printCampaigns(ctx context.Context, cfg *config.Config, limit int) error {
 	var list analytics.CampaignList
-	if err := ask(ctx, cfg, "/v1/campaigns", url.Values{"limit": {strconv.Itoa(limit)}}, &list); err != nil {
+	if err := ask(ctx, cfg, "/v1/campaigns", url.Values{"limit": {strconv.Itoa(limit)}, "course": {"14"}}, &list); err != nil {
 		return err
 	}
 	return analytics.PrintCampaigns(a.out, list)

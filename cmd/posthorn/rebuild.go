@@ -135,8 +135,14 @@ func (n *node) deriveBeside(vc verify.Config) func(context.Context, schemas.Gene
 		}
 		if vc.ClickHouse != nil {
 			topics := analytics.GenerationTopics(g)
+			shards, err := layout(n.cfg).OpenShards(ctx, n.cfg.ClickHouse.DSN)
+			if err != nil {
+				stop()
+				return errors.Join(err, to.run())
+			}
+			defer closeAll(shards)
 			sink, err := analytics.NewSink(analytics.SinkConfig{
-				Kafka: n.kafka, Serde: n.serde, Conn: vc.ClickHouse, Generation: g,
+				Kafka: n.kafka, Serde: n.serde, Conn: vc.ClickHouse, Shards: shards, Generation: g,
 				Topics: topics[:len(topics)-1], // the deliveries are the live sink's
 				Logger: n.log,
 			})

@@ -83,7 +83,7 @@ migrate.`,
 		`  posthorn analytics --clickhouse clickhouse://default:secret@clickhouse:9000/posthorn --api 0.0.0.0:8090`,
 		[]string{"clickhouse", "api", "instance"}, []config.Need{config.NeedClickHouse},
 		func(ctx context.Context, n *node, to *actors) error {
-			conn, err := analytics.Open(ctx, n.cfg.ClickHouse.DSN)
+			conn, err := layout(n.cfg).Open(ctx, n.cfg.ClickHouse.DSN)
 			if err != nil {
 				return err
 			}

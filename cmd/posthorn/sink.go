@@ -21,8 +21,13 @@ func (n *node) sink(to *actors, conn driver.Conn) {
 	starting(n.health, "sink")
 	to.add("sink", func(ctx context.Context) error {
 		return n.follow(ctx, func(ctx context.Context, to *actors, live generation.Live, reg prometheus.Registerer) error {
+			shards, err := layout(n.cfg).OpenShards(ctx, n.cfg.ClickHouse.DSN)
+			if err != nil {
+				return err
+			}
+			defer closeAll(shards)
 			s, err := analytics.NewSink(analytics.SinkConfig{
-				Kafka: n.kafka, Serde: n.serde, Conn: conn, InstanceID: instance, Generation: live.Generation,
+				Kafka: n.kafka, Serde: n.serde, Conn: conn, Shards: shards, InstanceID: instance, Generation: live.Generation,
 				Logger: n.log, Registerer: reg,
 			})
 			if err != nil {
@@ -44,6 +49,13 @@ func (n *node) sink(to *actors, conn driver.Conn) {
 			return to.run()
 		})
 	})
+}
+
+// closeAll closes the connections to shards.
+func closeAll(shards []driver.Conn) {
+	for _, conn := range shards {
+		_ = conn.Close()
+	}
 }
 
 // expose makes the tables' names stand for the live generation. The database may

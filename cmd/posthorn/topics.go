@@ -6,7 +6,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/internal/config"
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -69,41 +68,4 @@ func topicRow(t schemas.Topic) table.Row {
 		kept = fmt.Sprintf("%d days", int(t.Retention.Hours()/24))
 	}
 	return table.Row{t.Name, t.Key, t.Value, kept, t.Doc}
-}
-
-func (a *app) migrateCommand() *cobra.Command {
-	var pending bool
-	cmd := &cobra.Command{
-		Use: "migrate", Short: "Bring ClickHouse's tables up to date", Args: cobra.NoArgs,
-		Long: `Applies the migrations that ClickHouse has not seen yet. The services refuse to
-start on pending ones. --pending only lists them; the exit code is 1 if there
-are any.`,
-		Example: `  posthorn migrate --clickhouse clickhouse://default:secret@clickhouse:9000/posthorn`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.load(cmd, config.NeedClickHouse)
-			if err != nil {
-				return err
-			}
-			conn, err := analytics.Open(cmd.Context(), cfg.ClickHouse.DSN)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = conn.Close() }()
-			list := analytics.Migrate
-			if pending {
-				list = analytics.Pending
-			}
-			migrations, err := list(cmd.Context(), conn)
-			for _, m := range migrations {
-				fmt.Fprintln(a.out, m.Name)
-			}
-			if err == nil && pending && len(migrations) > 0 {
-				return errSilent
-			}
-			return err
-		},
-	}
-	config.AddFlags(cmd.Flags(), "clickhouse", "data")
-	cmd.Flags().BoolVar(&pending, "pending", false, "list what would be applied")
-	return cmd
 }

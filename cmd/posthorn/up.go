@@ -15,7 +15,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/spf13/cobra"
 
-	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/internal/config"
 	"github.com/posthorn/posthorn/internal/embedded/broker"
 	"github.com/posthorn/posthorn/internal/embedded/clickhouse"
@@ -188,6 +187,9 @@ func startKafka(ctx context.Context, cfg *config.Config, log *slog.Logger, ends 
 func (a *app) startClickHouse(ctx context.Context, u *up, ends *cleanUps) (driver.Conn, error) {
 	cfg := u.cfg
 	if cfg.ClickHouse.DSN == "" {
+		if cfg.ClickHouse.Cluster != "" {
+			return nil, errors.New("clickhouse.cluster: the embedded engine is a single node: set clickhouse.dsn, or leave the cluster empty")
+		}
 		library, err := a.engine(ctx, cfg, u.log)
 		if err != nil {
 			return nil, err
@@ -202,12 +204,12 @@ func (a *app) startClickHouse(ctx context.Context, u *up, ends *cleanUps) (drive
 		ends.add("clickhouse", engine.Close)
 		cfg.ClickHouse.DSN, u.sqlURL = engine.DSN(), engine.SQLURL()
 	}
-	conn, err := analytics.Open(ctx, cfg.ClickHouse.DSN)
+	conn, err := layout(cfg).Open(ctx, cfg.ClickHouse.DSN)
 	if err != nil {
 		return nil, err
 	}
 	ends.add("clickhouse connection", conn.Close)
-	if _, err := analytics.Migrate(ctx, conn); err != nil {
+	if _, err := layout(cfg).Migrate(ctx, conn); err != nil {
 		return nil, err
 	}
 	return conn, nil

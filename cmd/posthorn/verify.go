@@ -10,7 +10,6 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/internal/config"
 	"github.com/posthorn/posthorn/internal/generation"
 	"github.com/posthorn/posthorn/internal/verify"
@@ -110,7 +109,7 @@ func openConn(ctx context.Context, cfg *config.Config) (driver.Conn, func(), err
 	if cfg.ClickHouse.DSN == "" {
 		return nil, func() {}, nil
 	}
-	conn, err := analytics.Open(ctx, cfg.ClickHouse.DSN)
+	conn, err := layout(cfg).Open(ctx, cfg.ClickHouse.DSN)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -67,6 +67,9 @@ type Registry struct {
 type ClickHouse struct {
 	// DSN as of clickhouse-go, such as clickhouse://user:password@host:9000/posthorn.
 	DSN string `yaml:"dsn"`
+	// Cluster is the name of a ClickHouse cluster, as in its servers'
+	// remote_servers, over which the tables are spread; empty: a single node.
+	Cluster string `yaml:"cluster"`
 	// Listen is the HTTP address of the all-in-one's embedded engine.
 	Listen string `yaml:"listen"`
 	// SQLListen is the HTTP address of its read-only pool for analysts.

@@ -58,6 +58,7 @@ func Settings() []Setting {
 		{"registry.url", "registry", "URL of the schema registry", text(func(c *Config) *string { return &c.Registry.URL })},
 		{"registry.listen", "", "", text(func(c *Config) *string { return &c.Registry.Listen })},
 		{"clickhouse.dsn", "clickhouse", "ClickHouse DSN, such as clickhouse://user:password@host:9000/posthorn", text(func(c *Config) *string { return &c.ClickHouse.DSN })},
+		{"clickhouse.cluster", "", "", text(func(c *Config) *string { return &c.ClickHouse.Cluster })},
 		{"clickhouse.listen", "", "", text(func(c *Config) *string { return &c.ClickHouse.Listen })},
 		{"clickhouse.sql_listen", "", "", text(func(c *Config) *string { return &c.ClickHouse.SQLListen })},
 		{"clickhouse.library", "", "", text(func(c *Config) *string { return &c.ClickHouse.Library })},

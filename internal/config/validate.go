@@ -65,6 +65,9 @@ func (c *Config) Validate(needs ...Need) error {
 	v.address("registry.listen", c.Registry.Listen)
 	v.link("registry.url", c.Registry.URL, "http", "https")
 	v.link("clickhouse.dsn", c.ClickHouse.DSN, "clickhouse", "tcp", "http", "https")
+	if c.ClickHouse.Cluster != "" {
+		v.name("clickhouse.cluster", c.ClickHouse.Cluster)
+	}
 	v.address("clickhouse.listen", c.ClickHouse.Listen)
 	v.address("clickhouse.sql_listen", c.ClickHouse.SQLListen)
 	v.address("gateway.listen", c.Gateway.Listen)

@@ -74,7 +74,7 @@ var tables = map[string]table{
 	},
 	"statistics": {
 		name: "campaign_statistics", topic: schemas.TopicStatistics, at: "updated_at",
-		key:    []string{"campaign_id", "basis", "window_start"},
+		key:    []string{"basis", "campaign_id", "window_start"},
 		record: func() schemas.Record { return new(schemas.CampaignStatistics) },
 		facts: func(r schemas.Record) facts {
 			s := r.(*schemas.CampaignStatistics)
