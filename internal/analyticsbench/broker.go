@@ -101,7 +101,11 @@ type hidden struct{ client *kgo.Client }
 // hide writes transactions of a tail, until so many events are written, so that
 // nobody sees them before show.
 func (b *bus) hide(ctx context.Context, tail *tailReader, events int64) (*hidden, int64, error) {
-	client, err := newProducer(b.kafka, kgo.TransactionalID("analyticsbench"), kgo.TransactionTimeout(transactionTimeout))
+	// Made here: the product has no producer that is transactional without
+	// consuming.
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.kafka.Brokers...), kgo.TransactionalID("analyticsbench"), kgo.TransactionTimeout(transactionTimeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1<<20), kgo.ProducerBatchCompression(kgo.SnappyCompression()),
+		kgo.MaxBufferedRecords(100_000))
 	if err != nil {
 		return nil, 0, err
 	}
