@@ -40,6 +40,9 @@ type API struct {
 	tails   chan struct{} // and for each who follows
 	closing chan struct{} // closed by Close
 	close   sync.Once
+
+	tenantDays kept[[]providerDay]
+	recipients kept[recipientsKnown]
 }
 
 // NewAPI makes the handler of the routes, which openapi.json describes, the
@@ -64,6 +67,8 @@ func NewAPI(cfg APIConfig) *API {
 		cfg: cfg, mux: http.NewServeMux(),
 		queries: make(chan struct{}, cfg.MaxQueries), exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
 	}
+	a.tenantDays.work, a.tenantDays.limit = a.readTenantDays, keptLimit
+	a.recipients.work, a.recipients.limit = a.readRecipients, keptLimit
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}

@@ -1,5 +1,147 @@
 package analytics
 
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/posthorn/posthorn/schemas"
+)
+
 // breakdownRoutes are the paths of what is broken down by link, place, client,
 // mailbox provider and reason, and of lists of recipients.
-func (a *API) breakdownRoutes() []route { return nil }
+func (a *API) breakdownRoutes() []route {
+	return []route{
+		{"GET /v1/campaigns/{id}/breakdown", serveJSON(a, a.breakdown)},
+		{"GET /v1/breakdown", serveJSON(a, a.breakdown)},
+		{"GET /v1/campaigns/{id}/bounces", serveJSON(a, a.bounces)},
+		{"GET /v1/bounces", serveJSON(a, a.bounces)},
+		{"GET /v1/deliverability", serveJSON(a, a.deliverability)},
+		{"GET /v1/hygiene", serveJSON(a, a.hygiene)},
+		{"GET /v1/rejections", serveJSON(a, a.rejections)},
+		{"GET /v1/mailbox-providers", serveJSON(a, a.mailboxProviders)},
+	}
+}
+
+// SentPeriod says of whose messages, and sent when, an answer is.
+type SentPeriod struct {
+	// Campaigns are those that are counted; null is all of the tenant.
+	Campaigns []string `json:"campaigns"`
+	// Since and Until are days of UTC on which messages were sent: from since,
+	// before until. Messages whose send is unknown are in no period, and are
+	// counted where neither is given.
+	Since *string `json:"since"`
+	Until *string `json:"until"`
+
+	from, to int64 // Unix seconds; 0 is none
+}
+
+// secondsOfDay is the length of a day of UTC, of which the cells are.
+const secondsOfDay = 24 * 60 * 60
+
+// sentPeriodOf reads campaigns, or the campaign of the path, since and until.
+func (a *API) sentPeriodOf(ctx context.Context, r *http.Request) (p SentPeriod, err error) {
+	if id := r.PathValue("id"); id != "" {
+		p.Campaigns = []string{id}
+	} else if p.Campaigns, err = campaignsOf(r); err != nil {
+		return p, err
+	}
+	for _, bound := range []struct {
+		name  string
+		unix  *int64
+		shown **string
+	}{{"since", &p.from, &p.Since}, {"until", &p.to, &p.Until}} {
+		t, err := timeOf(r, bound.name, time.UTC)
+		switch {
+		case err != nil:
+			return p, err
+		case t.IsZero():
+			continue
+		case t.Unix()%secondsOfDay != 0 || t.Nanosecond() != 0:
+			return p, badParam(bound.name, "want a day of UTC as 2026-01-31: this is counted by the day of the send")
+		case t.Unix() < secondsOfDay || t.Unix() > lastTime:
+			return p, badParam(bound.name, "want a day from 1970-01-02 to 2106-02-07")
+		}
+		day := t.UTC().Format(time.DateOnly)
+		*bound.unix, *bound.shown = t.Unix(), &day
+	}
+	if p.from > 0 && p.to > 0 && p.from >= p.to {
+		return p, badParam("until", "must be later than since")
+	}
+	return p, a.knownCampaigns(ctx, &seriesAsked{TimeSeries: TimeSeries{Campaigns: p.Campaigns}})
+}
+
+// sentPeriodParams are the parameters that sentPeriodOf reads, and more.
+func sentPeriodParams(r *http.Request, more ...string) []string {
+	known := append([]string{"since", "until"}, more...)
+	if r.PathValue("id") == "" {
+		known = append(known, "campaigns")
+	}
+	return known
+}
+
+// bounded tells whether there is a period.
+func (p *SentPeriod) bounded() bool { return p.from > 0 || p.to > 0 }
+
+// filter returns what leads to the cells of a dimension, as the sort key of
+// breakdowns has it. Domains have cells of the tenant besides; everything else
+// of the tenant is that of all campaigns.
+func (p *SentPeriod) filter(tenant string, dimension schemas.Dimension) (f filter) {
+	f.add("tenant = ?", tenant)
+	f.add("dimension = ?", dimension.String())
+	switch {
+	case p.Campaigns != nil:
+		f.add("campaign_id IN (?)", p.Campaigns)
+	case dimension == schemas.DimensionDomain:
+		f.add("campaign_id = ''")
+	}
+	if p.bounded() {
+		// An unknown send stands at 0.
+		f.between(max(p.from, secondsOfDay), p.to)
+	}
+	return f
+}
+
+// countedOnce sums all counters of the messages of a period, each message once:
+// what is broken down by link or place has a message with two of them twice.
+//
+// Ages have the messages by the day of their send; those of unknown send are in
+// the lifetime only.
+func (a *API) countedOnce(ctx context.Context, p *SentPeriod) (c schemas.Counters, err error) {
+	var query string
+	var f filter
+	switch {
+	case p.bounded():
+		f = p.filter(a.cfg.Tenant, schemas.DimensionAge)
+		query = "SELECT " + counterSums + " FROM breakdowns WHERE " + f.String()
+	case p.Campaigns == nil:
+		f = p.filter(a.cfg.Tenant, schemas.DimensionTenant)
+		f.add("basis = ?", schemas.BasisLifetime.String())
+		query = "SELECT " + counterSums + " FROM breakdowns WHERE " + f.String()
+	default:
+		f = (&seriesAsked{TimeSeries: TimeSeries{Campaigns: p.Campaigns}}).filter(a.cfg.Tenant, schemas.BasisLifetime)
+		query = "SELECT " + counterSums + " FROM (" + newest(f, counterNames...) + ")" + seriesSettings
+	}
+	if err = a.cfg.Conn.QueryRow(ctx, query, f.args...).Scan(counterFields(&c)...); err != nil {
+		return c, fmt.Errorf("reading totals: %w", err)
+	}
+	return c, nil
+}
+
+// providers is a query for the mailbox provider of each domain that has one.
+// What Posthorn brings wins over what was looked up.
+const providers = "SELECT domain, argMax(provider, (told_by = 'table', looked_up_at)) AS provider FROM mailbox_providers GROUP BY domain"
+
+// Mailbox providers that are none.
+const (
+	providerOther   = "other"   // of a domain of which none is known
+	providerUnknown = "unknown" // of a message without a domain
+)
+
+// withProvider names the mailbox provider of the column domain of a query as
+// provider, beside columns of the query.
+func withProvider(query, columns string) string {
+	return "SELECT multiIf(c.domain = '', '" + providerUnknown + "', p.provider = '', '" + providerOther + "', p.provider) AS provider, " + columns +
+		"\nFROM (" + query + ") AS c LEFT ANY JOIN (" + providers + ") AS p ON c.domain = p.domain"
+}

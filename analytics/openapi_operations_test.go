@@ -68,10 +68,7 @@ var listOperations = []operation{
 		doc: "With address the answer is one check, with addresses this list."},
 }
 
-var (
-	breakdownOperations []operation
-	behaviourOperations []operation
-)
+var behaviourOperations []operation
 
 // exampleRows fills the tables so that the examples are answered.
 func exampleRows(t *testing.T, conn driver.Conn) {
@@ -88,5 +85,6 @@ func exampleRows(t *testing.T, conn driver.Conn) {
 	}
 	fill(t, conn, schemas.TopicTriggers, fired(1, "a", "7", schemas.TriggerStatusFired), fired(2, "b", "7", schemas.TriggerStatusShadow))
 	fill(t, conn, schemas.TopicDeliveries, &schemas.Delivery{TriggerID: numbered(1), Tenant: "default", Rule: "a", Endpoint: "shop", AttemptedAt: epoch, StatusCode: 204})
+	exampleBreakdowns(t, conn)
 	fill(t, conn, schemas.TopicSuppressions, &schemas.Suppression{Tenant: "default", RecipientID: numbered(1), Recipient: "ann@example.org", Scope: "all", Active: true, Since: epoch, UpdatedAt: epoch})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/terminal"
 )
 
 func (a *app) campaignsCommand() *cobra.Command {
@@ -37,7 +38,7 @@ func (a *app) printCampaigns(ctx context.Context, cfg *config.Config, limit int)
 	if err := ask(ctx, cfg, "/v1/campaigns", url.Values{"limit": {strconv.Itoa(limit)}, "course": {"14"}}, &list); err != nil {
 		return err
 	}
-	return analytics.PrintCampaigns(a.out, list)
+	return terminal.PrintCampaigns(a.out, list)
 }
 
 func (a *app) campaignCommand() *cobra.Command {
@@ -47,9 +48,11 @@ func (a *app) campaignCommand() *cobra.Command {
 		Use: "campaign ID", Short: "Print one campaign: totals, rates, course over time", Args: cobra.ExactArgs(1),
 		Long: `Asks the HTTP API for one campaign. With --by it prints the course over time
 instead, with a row for each day, hour or five minutes by the clock of --tz, those
-without any event too.`,
+without any event too; or what the campaign's counts are made of, by link, country,
+client, os, device, machine, domain, provider or reason.`,
 		Example: `  posthorn campaign 7340112
   posthorn campaign 7340112 --by day --tz Europe/Paris
+  posthorn campaign 7340112 --by link
   posthorn campaign 7340112 --by hour --basis send --from 2026-10-25 --to 2026-10-27 --tz America/New_York`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.load(cmd)
@@ -63,19 +66,23 @@ without any event too.`,
 				}
 			}
 			path := "/v1/campaigns/" + url.PathEscape(args[0])
-			if by != "" {
+			switch by {
+			case "":
+			case analytics.ResolutionDay, analytics.ResolutionHour, analytics.Resolution5m, analytics.ResolutionLifetime:
 				return a.printSeries(cmd.Context(), cfg, path+"/series", by, values)
+			default:
+				return a.printBreakdown(cmd.Context(), cfg, path+"/breakdown", by, values)
 			}
 			renamed(values, "basis", "basis", map[string]string{"event": "event_time", "send": "send_time"})
 			var detail analytics.CampaignDetail
 			if err := ask(cmd.Context(), cfg, path, values, &detail); err != nil {
 				return err
 			}
-			return analytics.PrintCampaign(a.out, detail)
+			return terminal.PrintCampaign(a.out, detail)
 		},
 	}
 	config.AddFlags(cmd.Flags(), "api", "data")
-	cmd.Flags().StringVar(&by, "by", "", "print the course over time by day, hour, 5m or lifetime")
+	cmd.Flags().StringVar(&by, "by", "", "print the course over time by day, hour, 5m or lifetime, or a breakdown by link, country, client, os, device, machine, domain, provider or reason")
 	for name, usage := range map[string]string{
 		"basis": "event (each count at its event) or send (all at the send)",
 		"step":  "5m, 15m, 1h or 1d: of the bars without --by", "tz": "time zone of hours and days, such as Europe/Berlin",
@@ -98,7 +105,7 @@ func (a *app) printSeries(ctx context.Context, cfg *config.Config, path, by stri
 	if err := ask(ctx, cfg, path, values, &series); err != nil {
 		return err
 	}
-	return analytics.PrintTimeSeries(a.out, series)
+	return terminal.PrintTimeSeries(a.out, series)
 }
 
 // renamed gives a parameter, where it is given, another name and its value the

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posthorn/posthorn/analytics"
+	"github.com/posthorn/posthorn/analytics/mailbox"
 	"github.com/posthorn/posthorn/ingest"
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/ingest/spool"
@@ -166,6 +167,7 @@ func credentials(s config.Source) (provider.Credentials, error) {
 // api adds the HTTP API, with metrics and health beside it.
 func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
 	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Rules: n.shownRules(), Paused: n.paused, Logger: n.log})
+	providers := mailbox.NewWorker(mailbox.WorkerConfig{Conn: conn, Tenant: n.cfg.Tenant, Off: !n.cfg.Analytics.MXLookup, Registerer: n.reg, Logger: n.log})
 	watch := n.watch()
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
@@ -176,6 +178,7 @@ func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
 		defer context.AfterFunc(ctx, api.Close)()
 		return serveHTTP(ctx, listener, mux)
 	})
+	to.add("mailbox providers", providers.Run)
 }
 
 // watch serves what operators look at.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/internal/config"
+	"github.com/posthorn/posthorn/internal/terminal"
 )
 
 func (a *app) suppressionsCommand() *cobra.Command {
@@ -86,7 +87,7 @@ func (a *app) printSuppressions(ctx context.Context, cfg *config.Config, values 
 	if asJSON {
 		return a.printJSON(list)
 	}
-	return analytics.PrintSuppressions(a.out, list)
+	return terminal.PrintSuppressions(a.out, list)
 }
 
 func (a *app) printJSON(v any) error {
@@ -117,7 +118,7 @@ mailed: at all, or for the list that --list names.`,
 			if asJSON {
 				err = a.printJSON(check)
 			} else {
-				err = analytics.PrintSuppressionCheck(a.out, check)
+				err = terminal.PrintSuppressionCheck(a.out, check)
 			}
 			if err == nil && check.Suppressed {
 				return errSilent

@@ -18,6 +18,7 @@ import (
 	"github.com/posthorn/posthorn/ingest/provider"
 	"github.com/posthorn/posthorn/internal/config"
 	"github.com/posthorn/posthorn/internal/kafka"
+	"github.com/posthorn/posthorn/internal/terminal"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -70,7 +71,7 @@ func (a *app) unsuppress(ctx context.Context, cfg *config.Config, address string
 		if err != nil {
 			return fmt.Errorf("%w (--no-wait writes the event without asking)", err)
 		}
-		if err := analytics.PrintSuppressionCheck(a.out, before); err != nil {
+		if err := terminal.PrintSuppressionCheck(a.out, before); err != nil {
 			return err
 		}
 		if len(o.concerned(before)) == 0 {

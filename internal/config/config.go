@@ -27,6 +27,7 @@ type Config struct {
 	Processor  Processor  `yaml:"processor"`
 	Delivery   Delivery   `yaml:"delivery"`
 	API        API        `yaml:"api"`
+	Analytics  Analytics  `yaml:"analytics"`
 	Metrics    Metrics    `yaml:"metrics"`
 
 	Sources   []Source   `yaml:"sources"`
@@ -138,6 +139,13 @@ type API struct {
 	Listen string `yaml:"listen"`
 }
 
+// Analytics says how the data are looked at.
+type Analytics struct {
+	// MXLookup has name servers asked who exchanges the mail of domains whose
+	// mailbox provider is not known otherwise.
+	MXLookup bool `yaml:"mx_lookup"`
+}
+
 // Metrics serves /metrics, /healthz and /readyz of the services that have no
 // HTTP address of their own.
 type Metrics struct {
@@ -242,8 +250,9 @@ func Default() *Config {
 			StateCache: 256 << 20, MinFreeDisk: 64 << 20, SessionTimeout: 10 * time.Second,
 			MessageHorizon: 400 * 24 * time.Hour, WindowRetention: 90 * 24 * time.Hour,
 		},
-		Delivery: Delivery{Timeout: 15 * time.Second, DisableAfter: 5 * 24 * time.Hour},
-		API:      API{Listen: "127.0.0.1:8090"},
-		Metrics:  Metrics{Listen: "127.0.0.1:8091"},
+		Delivery:  Delivery{Timeout: 15 * time.Second, DisableAfter: 5 * 24 * time.Hour},
+		API:       API{Listen: "127.0.0.1:8090"},
+		Analytics: Analytics{MXLookup: true},
+		Metrics:   Metrics{Listen: "127.0.0.1:8091"},
 	}
 }

@@ -100,6 +100,9 @@ func Settings() []Setting {
 			fs.DurationVar(&c.Processor.WindowRetention, path, c.Processor.WindowRetention, "")
 		}},
 		{"api.listen", "api", "address of the HTTP API", text(func(c *Config) *string { return &c.API.Listen })},
+		{"analytics.mx_lookup", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
+			fs.BoolVar(&c.Analytics.MXLookup, path, c.Analytics.MXLookup, "")
+		}},
 		{"metrics.listen", "metrics", "address of /metrics and /readyz", text(func(c *Config) *string { return &c.Metrics.Listen })},
 		{"metrics.pprof", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.BoolVar(&c.Metrics.Pprof, path, c.Metrics.Pprof, "")

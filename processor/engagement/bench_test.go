@@ -3,6 +3,8 @@ package engagement
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +21,7 @@ import (
 type memory struct {
 	stores   map[string]memoryStore
 	records  int
+	bytes    int
 	frontier time.Time
 }
 
@@ -26,8 +29,8 @@ type memoryStore map[string][]byte
 
 func (m *memory) Partition() int32                   { return 0 }
 func (m *memory) Store(name string) stream.Store     { return m.stores[name] }
-func (m *memory) Produce(*kgo.Record)                { m.records++ }
-func (m *memory) ProduceTo(*kgo.Record, int32)       { m.records++ }
+func (m *memory) Produce(r *kgo.Record)              { m.records++; m.bytes += len(r.Value) }
+func (m *memory) ProduceTo(r *kgo.Record, _ int32)   { m.Produce(r) }
 func (m *memory) Frontier() time.Time                { return m.frontier }
 func (m *memory) SetTimer([]byte, time.Time)         {}
 func (m *memory) DeleteTimer([]byte)                 {}
@@ -55,9 +58,10 @@ func benchEvents(n int) []*kgo.Record {
 		}
 		if t != schemas.EventTypeDelivered {
 			e.IP, e.UserAgent, e.Country = "203.0.113.7", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36", "FR"
+			e.ClientName, e.ClientOS, e.DeviceType = "Chrome", "Windows", "desktop"
 		}
 		if t == schemas.EventTypeClicked {
-			e.URL = "https://shop.example/sale?utm_campaign=spring"
+			e.URL, e.LinkIndex = "https://shop.example/sale?utm_campaign=spring", 2
 		}
 		e.ReceivedAt, e.ArrivedAt = e.OccurredAt+500_000, e.OccurredAt+600_000
 		binary.BigEndian.PutUint64(e.EventID[:], uint64(len(records)+1)*0x9e3779b97f4a7c15)
@@ -76,6 +80,41 @@ func benchEvents(n int) []*kgo.Record {
 	return records
 }
 
+// mixEvents are the same as of a day's traffic: of 30 campaigns, sent over 20 days
+// to 300 domains, with what people use to read them, in the order of no message.
+func mixEvents(n int) []*kgo.Record {
+	var records []*kgo.Record
+	rnd := rand.New(rand.NewPCG(1, 2))
+	pick := func(of ...string) string { return of[min(len(of)-1, int(rnd.ExpFloat64()))] }
+	for _, rec := range benchEvents(n) {
+		var e schemas.Event
+		if err := serde.Decode(rec.Value, &e); err != nil {
+			panic(err)
+		}
+		i, _ := strconv.Atoi(e.MessageID[len(e.MessageID)-6:])
+		domain := fmt.Sprintf("domain-%d.example", i%17*(i%19))
+		e.Recipient, e.RecipientDomain = fmt.Sprintf("user%d@%s", i, domain), domain
+		e.CampaignID = fmt.Sprint(7400 + i%30)
+		sent := schemas.Timestamp(i%20) * dayLength
+		e.OccurredAt, e.ReceivedAt, e.ArrivedAt = e.OccurredAt+sent, e.ReceivedAt+sent, e.ArrivedAt+sent
+		if e.Type != delivered {
+			e.Country = pick("FR", "DE", "ES", "IT", "GB", "")
+			e.ClientName, e.ClientOS, e.DeviceType = pick("Apple Mail", "Gmail image proxy", "Outlook", "Chrome", ""), pick("iOS", "", "Windows", "macOS"), pick("mobile", "webmail", "desktop")
+			e.Machine = []schemas.Machine{schemas.MachineMachine, schemas.MachineProxy, schemas.MachineHuman}[i%3]
+			// Opens and clicks come whenever people read their mail.
+			wait := schemas.Timestamp(rnd.ExpFloat64()*8*3600) * 1_000_000
+			e.OccurredAt, e.ReceivedAt, e.ArrivedAt = e.OccurredAt+wait, e.ReceivedAt+wait, e.ArrivedAt+wait
+		}
+		if e.Type == clicked {
+			e.LinkIndex = int32(1 + i%12)
+			e.URL = fmt.Sprintf("https://shop.example/p/%d?utm_campaign=%s", e.LinkIndex, e.CampaignID)
+		}
+		records = append(records, record(&e))
+	}
+	rnd.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	return records
+}
+
 const benchRules = `
 rules:
   - name: discount-24h
@@ -88,8 +127,9 @@ rules:
 // commit every 2,000 events.
 func BenchmarkStage(b *testing.B) {
 	for _, bm := range []struct{ name, rules string }{{"no rules", "rules: []"}, {"one rule", benchRules}} {
-		b.Run(bm.name, func(b *testing.B) { benchStage(b, bm.rules) })
+		b.Run(bm.name, func(b *testing.B) { benchStage(b, bm.rules, benchEvents(20_000)) })
 	}
+	b.Run("mixed", func(b *testing.B) { benchStage(b, "rules: []", mixEvents(20_000)) })
 }
 
 // BenchmarkRules is the same with rules of all kinds that never fire, and one
@@ -97,7 +137,7 @@ func BenchmarkStage(b *testing.B) {
 // they don't fire, the rest other campaigns.
 func BenchmarkRules(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 1000} {
-		b.Run(fmt.Sprint(n, " rules"), func(b *testing.B) { benchStage(b, benchRules+idleRules(n)) })
+		b.Run(fmt.Sprint(n, " rules"), func(b *testing.B) { benchStage(b, benchRules+idleRules(n), benchEvents(20_000)) })
 	}
 }
 
@@ -121,8 +161,7 @@ func idleRules(n int) string {
 	return b.String()
 }
 
-func benchStage(b *testing.B, text string) {
-	records := benchEvents(20_000)
+func benchStage(b *testing.B, text string, records []*kgo.Record) {
 	rules := mustRules(b, text)
 	b.ReportAllocs()
 	var task stream.Task
@@ -145,6 +184,7 @@ func benchStage(b *testing.B, text string) {
 	used := float64(cpu(b)-before) / float64(b.N)
 	b.ReportMetric(used, "cpu-ns/op")
 	b.ReportMetric(1e9/used, "events/cpu-s")
+	b.ReportMetric(float64(ctx.bytes)/float64((b.N-1)%len(records)+1), "outB/op")
 	size := 0
 	for _, v := range ctx.stores[storeMessages] {
 		size += len(v)

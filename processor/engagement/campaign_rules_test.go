@@ -139,7 +139,7 @@ func TestManySteps(t *testing.T) {
 		if len(d.Rules) > maxRules || !slices.IsSortedFunc(d.Rules, func(a, b schemas.RuleDelta) int { return int(a.StepAt - b.StepAt) }) {
 			t.Errorf("record with %d steps", len(d.Rules))
 		}
-	})
+	}, func(d *schemas.BreakdownDelta, _ int) { t.Errorf("breakdowns of rules alone: %+v", d) })
 	if records != 3 || steps != n {
 		t.Errorf("%d records with %d steps, want 3 with %d", records, steps, n)
 	}

@@ -3,38 +3,26 @@ package engagement
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
-	"github.com/posthorn/posthorn/processor/trigger"
 	"github.com/posthorn/posthorn/schemas"
 	"github.com/posthorn/posthorn/schemas/avro"
 )
 
 // A state is written in Avro's primitives, but densely: times as differences,
-// and per event a byte that says which texts follow. It is read by this stage
+// and per event bits that say which texts follow. It is read by this stage
 // alone and versioned by its first byte. A message is its last life, then those
 // before it; each begins with its last arrival, so that a sweep need not read
 // further. Version 1 knew no lives, nor which event names which campaign; until
 // version 3 events were not weighed against each other; until version 4 rules
-// fired once for ever and had no timers.
+// fired once for ever and had no timers; until version 5 there were no
+// breakdowns, and neither source, client, device nor position of a link.
 const (
-	stateVersion  = 4
+	stateVersion  = 5
+	stateVersion4 = 4
 	stateVersion3 = 3
 	stateVersion2 = 2
 	stateVersion1 = 1
-)
-
-// Bits of the byte before an event's texts.
-const (
-	eventSuspect = 1 << iota
-	eventURL
-	eventCountry
-	eventListID
-	eventBounceClass
-	eventRejectReason
-	eventCampaign      // the event names the message's campaign
-	eventOtherCampaign // it names the one that follows
 )
 
 // encode is the message's state as it is stored.
@@ -42,8 +30,11 @@ func (m *message) encode() []byte { return m.append(make([]byte, 0, 160+48*len(m
 
 func (m *message) append(b []byte) []byte {
 	version := byte(stateVersion)
-	if m.state.trusting {
+	switch {
+	case m.state.trusting:
 		version = stateVersion2
+	case m.state.uncounted:
+		version = stateVersion4
 	}
 	b = m.state.append(append(b, version), version)
 	b = avro.AppendLong(b, int64(len(m.earlier)))
@@ -88,12 +79,7 @@ func (s *state) append(b []byte, version byte) []byte {
 		b = s.facts[i].append(b, s.last)
 	}
 	b = avro.AppendLong(b, int64(len(s.events)))
-	last := s.last
-	campaign := s.campaign()
-	for i := range s.events {
-		b = appendEvent(b, &s.events[i], last, campaign)
-		last = s.events[i].OccurredAt
-	}
+	b = s.appendEvents(b, version)
 	b = s.folded.append(b)
 	b = avro.AppendLong(b, int64(len(s.fired)))
 	for i := range s.fired {
@@ -125,60 +111,6 @@ func (f *facts) append(b []byte, last schemas.Timestamp) []byte {
 		b = avro.AppendStringMap(b, f.metadata)
 	}
 	return b
-}
-
-func appendEvent(b []byte, e *trigger.Event, last schemas.Timestamp, campaign string) []byte {
-	b = append(b, e.ID[:]...)
-	b = append(b, byte(e.Type), byte(e.Machine))
-	b = avro.AppendLong(b, int64(e.OccurredAt-last))
-	b = avro.AppendLong(b, int64(e.ArrivedAt-e.OccurredAt))
-	texts := [...]string{e.URL, e.Country, e.ListID, e.BounceClass, e.RejectReason}
-	bits := byte(0)
-	if e.TimeSuspect {
-		bits = eventSuspect
-	}
-	for i, s := range texts {
-		if s != "" {
-			bits |= eventURL << i
-		}
-	}
-	switch e.CampaignID {
-	case "":
-	case campaign:
-		bits |= eventCampaign
-	default:
-		bits |= eventOtherCampaign
-	}
-	b = append(b, bits)
-	for _, s := range texts {
-		if s != "" {
-			b = avro.AppendString(b, s)
-		}
-	}
-	if bits&eventOtherCampaign != 0 {
-		b = avro.AppendString(b, e.CampaignID)
-	}
-	return b
-}
-
-// appendFolded appends what is kept of a folded event.
-func appendFolded(b []byte, e *trigger.Event) []byte {
-	return appendEvent(b, &trigger.Event{ID: e.ID, Type: e.Type, Machine: e.Machine,
-		OccurredAt: e.OccurredAt, ArrivedAt: e.ArrivedAt, TimeSuspect: e.TimeSuspect}, 0, "")
-}
-
-// decodeFolded reads what is kept of an event that was folded in a life of its
-// message. Version 1 kept no more than that it was.
-func decodeFolded(b []byte, s *state) (e trigger.Event, err error) {
-	if len(b) == 1 {
-		return trigger.Event{ArrivedAt: s.first, OccurredAt: math.MinInt64}, nil
-	}
-	r := reader{Reader: avro.NewReader(b), size: len(b)}
-	readEvent(&r, &e, 0, "")
-	if err := r.end(); err != nil {
-		return e, fmt.Errorf("decoding folded event: %w", err)
-	}
-	return e, nil
 }
 
 func (f *folded) append(b []byte) []byte {
@@ -245,7 +177,7 @@ func lastArrival(b []byte) (schemas.Timestamp, error) {
 
 // read sets s, which is empty, to the state that r holds.
 func (s *state) read(r *reader) {
-	s.trusting = r.version < stateVersion3
+	s.trusting, s.uncounted = r.version < stateVersion3, r.version < stateVersion
 	var last schemas.Timestamp
 	if r.version > stateVersion1 {
 		last = schemas.Timestamp(r.Long())
@@ -256,16 +188,7 @@ func (s *state) read(r *reader) {
 		s.facts[i].read(r, last)
 	}
 	s.events = grow(s.events, r.count(eventMinSize))
-	campaign := s.campaign()
-	for i := range s.events {
-		e := &s.events[i]
-		readEvent(r, e, last, campaign)
-		last = e.OccurredAt
-		if r.version == stateVersion1 {
-			e.CampaignID = campaign
-			s.see(e.ArrivedAt)
-		}
-	}
+	s.readEvents(r, last)
 	s.folded.read(r)
 	if r.version == stateVersion1 && s.folded.events > 0 {
 		s.see(s.folded.lastArrivedAt)
@@ -356,27 +279,6 @@ func (f *facts) read(r *reader, last schemas.Timestamp) {
 	}
 	if bits&hasMetadata != 0 {
 		f.metadata = r.StringMap()
-	}
-}
-
-func readEvent(r *reader, e *trigger.Event, last schemas.Timestamp, campaign string) {
-	r.Fixed(e.ID[:])
-	e.Type = schemas.EventType(r.small(int32(schemas.EventTypeUnsuppressed) + 1))
-	e.Machine = schemas.Machine(r.small(int32(schemas.MachineMachine) + 1))
-	e.OccurredAt = last + schemas.Timestamp(r.Long())
-	e.ArrivedAt = e.OccurredAt + schemas.Timestamp(r.Long())
-	bits := byte(r.small(math.MaxUint8))
-	e.TimeSuspect = bits&eventSuspect != 0
-	for i, s := range [...]*string{&e.URL, &e.Country, &e.ListID, &e.BounceClass, &e.RejectReason} {
-		if bits&(eventURL<<i) != 0 {
-			*s = r.String()
-		}
-	}
-	switch {
-	case bits&eventCampaign != 0:
-		e.CampaignID = campaign
-	case bits&eventOtherCampaign != 0:
-		e.CampaignID = r.String()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,9 @@ func FuzzState(f *testing.F) {
 	if b, err := hex.DecodeString(version3); err == nil {
 		f.Add(append([]byte{stateVersion3}, b...))
 	}
+	if b, err := hex.DecodeString(version4); err == nil {
+		f.Add(append([]byte{stateVersion4}, b...))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m, again message
 		_, _ = lastArrival(b)
@@ -148,14 +152,92 @@ func TestStateOfVersion3(t *testing.T) {
 		}
 		want := sampleMessage()
 		want.state.trusting, want.earlier[0].trusting = trusting, trusting
+		want.state.uncounted, want.earlier[0].uncounted = true, true
 		if !reflect.DeepEqual(&got, want) {
 			t.Errorf("version %d\ngot  %+v\nwant %+v", version, got, want)
 		}
 		// Until it changes, what was contributed without suspicion is known as such.
-		if again := got.append(nil); trusting && !bytes.Equal(again, b) || !trusting && again[0] != stateVersion {
+		if again := got.append(nil); trusting && !bytes.Equal(again, b) || !trusting && again[0] != stateVersion4 {
 			t.Errorf("version %d is written as %x", version, again)
 		}
 	}
+}
+
+// version4 was written by version 4 of the codec, of sampleMessage with a timer.
+const version4 = "" +
+	"80d095c4c1fda50680909de91a06ff8f9de91a010000000000000000000000000000003a0e6d61696c6a65741e61646140657861" +
+	"6d706c652e6f7267166578616d706c652e6f72670c737072696e67ff8f9de91a020000000000000000000000000000008002046b" +
+	"31ff8f9de91a04000000000000000000000000000000800c02067669700004026102310262023200080100000000000000000000" +
+	"00000000000300ff8f9de91a00400200000000000000000000000000000008000000450446520300000000000000000000000000" +
+	"0000050000003008686172640e626f756e63656404000000000000000000000000000000090000008a2a68747470733a2f2f7368" +
+	"6f702e6578616d706c652f02370c617574756d6e0680c0f8daa6fda50682c0f8daa6fda506010280c0f8daa6fda5060606040000" +
+	"000000020210646973636f756e7401000280b0dbf18bfda506000200050000000000000000000000000000003a0e6d61696c6a65" +
+	"741e616461406578616d706c652e6f7267166578616d706c652e6f72670c737072696e6702050000000000000000000000000000" +
+	"000800000040000082f0d8d1ec09"
+
+func TestStateOfVersion4(t *testing.T) {
+	rest, err := hex.DecodeString(version4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := append([]byte{stateVersion4}, rest...)
+	var got message
+	if err := got.decode(b); err != nil {
+		t.Fatal(err)
+	}
+	want := sampleMessage()
+	want.timer = at(48 * time.Hour)
+	want.state.uncounted, want.earlier[0].uncounted = true, true
+	if !reflect.DeepEqual(&got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	// Until it changes, what contributed to campaigns alone is known as such.
+	if again := got.append(nil); !bytes.Equal(again, b) {
+		t.Errorf("written again as %x", again)
+	}
+	(&task{}).touch(&got)
+	if again := got.append(nil); again[0] != stateVersion {
+		t.Errorf("changed, it is written as version %d", again[0])
+	}
+}
+
+// A text that comes again costs a byte.
+func TestTextsOfEvents(t *testing.T) {
+	st := &story{}
+	var m message
+	size := 0
+	for i := range 40 {
+		e := st.event(clicked, time.Duration(i)*time.Minute, acted, func(e *schemas.Event) { e.URL += strconv.Itoa(i / 35) })
+		m.state.add(&e, factsOf(&e))
+		b := m.append(nil)
+		if grown := len(b) - size; i > 1 && i != 35 && grown > 36 {
+			t.Errorf("event %d takes %d bytes", i, grown)
+		}
+		size = len(b)
+		var got message
+		if err := got.decode(b); err != nil || !reflect.DeepEqual(got.state.events, m.state.events) {
+			t.Fatalf("%d events: %+v, %v", i+1, got.state.events, err)
+		}
+	}
+}
+
+// More texts than are remembered are all there.
+func TestManyTexts(t *testing.T) {
+	st := &story{}
+	var m, got message
+	for i := range 100 {
+		e := st.event(clicked, time.Duration(i)*time.Minute, acted, func(e *schemas.Event) { e.URL += strconv.Itoa(i) })
+		m.state.add(&e, factsOf(&e))
+	}
+	if err := got.decode(m.append(nil)); err != nil || !reflect.DeepEqual(got.state.events, m.state.events) {
+		t.Errorf("%+v, %v", got.state.events, err)
+	}
+}
+
+// acted has an event tell what breakdowns count.
+func acted(e *schemas.Event) {
+	e.Source, e.Country, e.DeviceType, e.ClientName, e.ClientOS = "main", "FR", "mobile", "Chrome", "Android"
+	e.URL, e.LinkIndex, e.ListID = "https://shop.example/sale?id=", 3, "7"
 }
 
 // What had fired before there were occurrences has fired once for ever.

@@ -1,32 +1,27 @@
 package engagement
 
-import (
-	"cmp"
-	"slices"
+import "github.com/posthorn/posthorn/schemas"
 
-	"github.com/posthorn/posthorn/schemas"
-)
-
-// changes are the signed changes to campaigns in one transaction.
+// changes are the signed changes to campaigns, and to what is above and below
+// them, in one transaction.
 type changes struct {
 	retention schemas.Timestamp // of windows, in microseconds
 	campaigns map[campaignKey]*campaignChange
 	last      *campaignChange // the campaign asked for last
 	lastKey   campaignKey
+	tally     tally // of the message in work
+	breakdowns
 }
 
 type campaignKey struct{ tenant, campaign string }
 
 type campaignChange struct {
+	tenant                    *tenantChange
 	name                      string
 	firstEventAt, lastEventAt schemas.Timestamp
-	windows                   map[windowKey]*schemas.Counters
+	grains                    table[grainKey, grain]
 	rules                     map[ruleStep]*schemas.RuleDelta
-}
-
-type windowKey struct {
-	basis schemas.Basis
-	start schemas.Timestamp
+	days                      table[schemas.Timestamp, dayCells]
 }
 
 func (c *changes) campaign(tenant, campaign string) *campaignChange {
@@ -42,24 +37,12 @@ func (c *changes) campaign(tenant, campaign string) *campaignChange {
 	}
 	change := c.campaigns[key]
 	if change == nil {
-		change = &campaignChange{windows: map[windowKey]*schemas.Counters{}}
+		change = c.fresh()
+		change.tenant = c.tenant(tenant)
 		c.campaigns[key] = change
 	}
 	c.last, c.lastKey = change, key
 	return change
-}
-
-func (c *campaignChange) window(basis schemas.Basis, at schemas.Timestamp) *schemas.Counters {
-	key := windowKey{basis: basis}
-	if basis.Windowed() {
-		key.start = windowStart(at)
-	}
-	w := c.windows[key]
-	if w == nil {
-		w = new(schemas.Counters)
-		c.windows[key] = w
-	}
-	return w
 }
 
 // add counts what a message contributes now.
@@ -70,23 +53,29 @@ func (c *changes) add(m *schemas.Message, s *state) {
 		change.firstEventAt = m.FirstEventAt
 	}
 	change.lastEventAt = max(change.lastEventAt, m.LastEventAt)
-	c.count(m, s, 1)
+	c.count(change, m, s, 1)
 }
 
 // remove takes back what a message contributed.
-func (c *changes) remove(m *schemas.Message, s *state) { c.count(m, s, -1) }
+func (c *changes) remove(m *schemas.Message, s *state) {
+	c.count(c.campaign(m.Tenant, m.CampaignID), m, s, -1)
+}
 
-// count adds sign times what a message contributes.
-func (c *changes) count(m *schemas.Message, s *state, sign int64) {
+// count adds sign times what a message of a campaign contributes.
+func (c *changes) count(change *campaignChange, m *schemas.Message, s *state, sign int64) {
+	if !s.uncounted {
+		c.breakDown(change, m, s, sign)
+	}
 	if m.LastArrivedAt >= c.closing(windowStart(m.FirstEventAt)) {
-		c.countLate(m, s, sign)
+		c.countLate(change, m, s, sign)
 		return
 	}
-	change := c.campaign(m.Tenant, m.CampaignID)
-	t := tally{change: change, lifetime: change.window(schemas.BasisLifetime, 0)}
+	g := change.grain(m, s, !s.uncounted)
+	t := &c.tally
+	t.grain, t.lifetime, t.event = g, g.window(schemas.BasisLifetime, 0), nil
 	t.send = &t.nowhere
 	if m.SentAt != 0 {
-		t.send = change.window(schemas.BasisSendTime, m.SentAt)
+		t.send = g.window(schemas.BasisSendTime, m.SentAt)
 	}
 	t.count(m, s, sign)
 }
@@ -96,11 +85,11 @@ func (c *changes) count(m *schemas.Message, s *state, sign int64) {
 type tally struct {
 	lifetime, send *schemas.Counters
 	// event are the counters of the window asked for last, which begins at start.
-	// Without change it is the only one; what happened at other times counts
+	// Without grain it is the only one; what happened at other times counts
 	// nowhere, unless all is set.
 	event   *schemas.Counters
 	start   schemas.Timestamp
-	change  *campaignChange
+	grain   *grain
 	all     bool
 	nowhere schemas.Counters
 }
@@ -108,9 +97,9 @@ type tally struct {
 // at returns the counters for something that happened at t.
 func (t *tally) at(at schemas.Timestamp) [3]*schemas.Counters {
 	switch start := windowStart(at); {
-	case t.change != nil:
+	case t.grain != nil:
 		if t.event == nil || start != t.start {
-			t.event, t.start = t.change.window(schemas.BasisEventTime, at), start
+			t.event, t.start = t.grain.window(schemas.BasisEventTime, at), start
 		}
 	case !t.all && start != t.start:
 		return [3]*schemas.Counters{t.lifetime, t.send, &t.nowhere}
@@ -155,12 +144,7 @@ func (t *tally) count(m *schemas.Message, s *state, sign int64) {
 	for i := range s.folded.windows {
 		w := &s.folded.windows[i]
 		for _, n := range t.at(w.start) {
-			n.Opens += sign * w.opens
-			n.HumanOpens += sign * w.humanOpens
-			n.Clicks += sign * w.clicks
-			n.HumanClicks += sign * w.humanClicks
-			n.Unsubscribes += sign * w.unsubscribes
-			n.Complaints += sign * w.complaints
+			w.addTo(n, sign)
 		}
 	}
 }
@@ -170,27 +154,32 @@ func (t *tally) outcome(m *schemas.Message, sign int64) {
 		return
 	}
 	for _, n := range t.at(m.OutcomeAt) {
-		switch m.Outcome {
-		case schemas.OutcomeQueued:
-			n.Queued += sign
-		case schemas.OutcomeDeferred:
-			n.Deferred += sign
-		case schemas.OutcomeDelivered:
-			n.Delivered += sign
-		case schemas.OutcomeRejected:
-			n.Rejected += sign
-		case schemas.OutcomeFailed:
-			n.Failed += sign
-		case schemas.OutcomeBounced:
-			if m.BounceClass == bounceHard {
-				n.HardBounced += sign
-			} else {
-				n.SoftBounced += sign
-			}
+		countOutcome(n, m, sign)
+	}
+}
+
+// countOutcome counts how a message ended.
+func countOutcome(n *schemas.Counters, m *schemas.Message, sign int64) {
+	switch m.Outcome {
+	case schemas.OutcomeQueued:
+		n.Queued += sign
+	case schemas.OutcomeDeferred:
+		n.Deferred += sign
+	case schemas.OutcomeDelivered:
+		n.Delivered += sign
+	case schemas.OutcomeRejected:
+		n.Rejected += sign
+	case schemas.OutcomeFailed:
+		n.Failed += sign
+	case schemas.OutcomeBounced:
+		if m.BounceClass == bounceHard {
+			n.HardBounced += sign
+		} else {
+			n.SoftBounced += sign
 		}
-		if m.LateBounce {
-			n.LateBounces += sign
-		}
+	}
+	if m.LateBounce {
+		n.LateBounces += sign
 	}
 }
 
@@ -234,58 +223,4 @@ func (t *tally) engagement(m *schemas.Message, sign int64) {
 			n.Complained += sign
 		}
 	}
-}
-
-// maxWindows bounds the windows of one CampaignDelta, and so the record's size:
-// about 50 bytes each. maxRules bounds its steps of rules: about 80 bytes each at
-// most.
-const (
-	maxWindows = 4096
-	maxRules   = 2048
-)
-
-// drain calls emit for each campaign, in order, with its changes that are not
-// zero, lifetime first, and forgets them.
-func (c *changes) drain(emit func(*schemas.CampaignDelta)) {
-	keys := make([]campaignKey, 0, len(c.campaigns))
-	for k := range c.campaigns {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b campaignKey) int {
-		return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.campaign, b.campaign))
-	})
-	for _, k := range keys {
-		change := c.campaigns[k]
-		d := schemas.CampaignDelta{Tenant: k.tenant, CampaignID: k.campaign, CampaignName: change.name,
-			FirstEventAt: change.firstEventAt, LastEventAt: change.lastEventAt}
-		windows, rules := change.sorted(), change.sortedRules()
-		for len(windows) > maxWindows || len(rules) > maxRules {
-			d.Windows, windows = firstOf(windows, maxWindows)
-			d.Rules, rules = firstOf(rules, maxRules)
-			emit(&d)
-		}
-		if d.Windows, d.Rules = windows, rules; len(windows)+len(rules) > 0 || d.FirstEventAt != 0 {
-			emit(&d)
-		}
-	}
-	*c = changes{retention: c.retention}
-}
-
-// firstOf cuts off the first n elements of a slice, or all.
-func firstOf[T any](all []T, n int) (first, rest []T) {
-	n = min(n, len(all))
-	return all[:n:n], all[n:]
-}
-
-func (c *campaignChange) sorted() []schemas.WindowDelta {
-	windows := make([]schemas.WindowDelta, 0, len(c.windows))
-	for k, n := range c.windows {
-		if *n != (schemas.Counters{}) {
-			windows = append(windows, schemas.WindowDelta{Basis: k.basis, WindowStart: k.start, Counters: *n})
-		}
-	}
-	slices.SortFunc(windows, func(a, b schemas.WindowDelta) int {
-		return cmp.Or(cmp.Compare(a.Basis, b.Basis), cmp.Compare(a.WindowStart, b.WindowStart))
-	})
-	return windows
 }

@@ -232,5 +232,43 @@ func factOf(e *schemas.Event) trigger.Event {
 		BounceClass:  boundText(e.BounceClass),
 		RejectReason: boundText(e.RejectReason),
 		CampaignID:   e.CampaignID,
+		Source:       boundText(e.Source),
+		ClientName:   boundText(e.ClientName),
+		ClientOS:     boundText(e.ClientOS),
+		DeviceType:   boundText(e.DeviceType),
+		LinkIndex:    e.LinkIndex,
 	}
+}
+
+// source returns the source of the message, or an empty text: that of the first
+// of its kept events which has one. Like the list, it is of the version of the
+// event that counts, so that whoever else reported the event later changes
+// nothing.
+func (s *state) source() string {
+	for i := range s.events {
+		if source := s.events[i].Source; source != "" {
+			return source
+		}
+	}
+	return ""
+}
+
+// list returns the list of the message, or an empty text.
+func (s *state) list() string {
+	for i := range s.events {
+		if list := s.events[i].ListID; list != "" {
+			return list
+		}
+	}
+	return ""
+}
+
+// person tells whether any event names the address of the message's recipient.
+func (s *state) person() bool {
+	for i := range s.facts {
+		if s.facts[i].text[factRecipient] != "" {
+			return true
+		}
+	}
+	return false
 }

@@ -17,8 +17,8 @@ import (
 // Only events that may repeat are folded; sends, deliveries, bounces, rejections
 // and failures never are. Nor is an event, and it is not one of the maxKept, if
 // it is the earliest of its type, the earliest of its type by a human, or the
-// earliest that names a campaign: among all, or among those that had arrived by
-// the end of some window. So what is derived from the events that arrived in
+// earliest that names a campaign, a source or a list: among all, or among those
+// that had arrived by the end of some window. So what is derived from the events that arrived in
 // time for a window does not need those that are folded.
 //
 // An event is folded because of earlier ones, and can never come back: so the
@@ -43,6 +43,16 @@ type foldedWindow struct {
 	complaints, unsubscribes, other int64
 }
 
+// addTo adds sign times what the window counts.
+func (w *foldedWindow) addTo(n *schemas.Counters, sign int64) {
+	n.Opens += sign * w.opens
+	n.HumanOpens += sign * w.humanOpens
+	n.Clicks += sign * w.clicks
+	n.HumanClicks += sign * w.humanClicks
+	n.Unsubscribes += sign * w.unsubscribes
+	n.Complaints += sign * w.complaints
+}
+
 func mayRepeat(t schemas.EventType) bool {
 	switch t {
 	case schemas.EventTypeQueued, schemas.EventTypeSent, schemas.EventTypeDelivered,
@@ -54,7 +64,7 @@ func mayRepeat(t schemas.EventType) bool {
 
 // firsts finds the earliest events of each kind, given in order: an event is one
 // if no earlier one of its kind had arrived by the same window.
-type firsts [2*eventTypes + 1]schemas.Timestamp // arrival windows, by kind
+type firsts [2*eventTypes + 3]schemas.Timestamp // arrival windows, by kind
 
 const eventTypes = schemas.EventTypeUnsuppressed + 1
 
@@ -77,8 +87,10 @@ func (f *firsts) first(e *trigger.Event) bool {
 	if e.Human() {
 		see(int(eventTypes + e.Type))
 	}
-	if e.CampaignID != "" {
-		see(len(f) - 1)
+	for i, names := range [...]string{e.CampaignID, e.Source, e.ListID} {
+		if names != "" {
+			see(int(2*eventTypes) + i)
+		}
 	}
 	return first
 }

@@ -48,6 +48,7 @@ type output struct {
 	counters map[countersKey]schemas.Counters // not zero
 	triggers map[schemas.ID]schemas.Trigger   // a live one replaces an expired one
 	fired    int                              // trigger records
+	sums
 }
 
 type countersKey struct {
@@ -57,7 +58,7 @@ type countersKey struct {
 }
 
 func newOutput() output {
-	return output{map[schemas.ID]int{}, map[string]schemas.Message{}, map[countersKey]schemas.Counters{}, map[schemas.ID]schemas.Trigger{}, 0}
+	return output{map[schemas.ID]int{}, map[string]schemas.Message{}, map[countersKey]schemas.Counters{}, map[schemas.ID]schemas.Trigger{}, 0, newSums()}
 }
 
 const partition = 5
@@ -164,6 +165,8 @@ func (h *harness) collect(rec *kgo.Record) {
 				delete(h.out.counters, k)
 			}
 		}
+	case schemas.TopicBreakdownDeltas:
+		h.out.sums.collect(h, rec)
 	case schemas.TopicTriggers:
 		var tr schemas.Trigger
 		h.decode(rec, &tr)

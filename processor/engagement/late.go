@@ -14,12 +14,12 @@ func (c *changes) closing(start schemas.Timestamp) schemas.Timestamp {
 // countLate counts a message with events that arrived after the window of one of
 // them was closed. All it contributes is late, but for what counts in a window
 // by those of its events that had arrived in time for that.
-func (c *changes) countLate(m *schemas.Message, s *state, sign int64) {
-	change := c.campaign(m.Tenant, m.CampaignID)
-	t := tally{all: true, lifetime: change.window(schemas.BasisLifetime, 0), event: change.window(schemas.BasisEventTimeLate, 0)}
+func (c *changes) countLate(change *campaignChange, m *schemas.Message, s *state, sign int64) {
+	g := change.grain(m, s, !s.uncounted)
+	t := tally{all: true, lifetime: g.window(schemas.BasisLifetime, 0), event: g.window(schemas.BasisEventTimeLate, 0)}
 	t.send = &t.nowhere
 	if m.SentAt != 0 {
-		t.send = change.window(schemas.BasisSendTimeLate, 0)
+		t.send = g.window(schemas.BasisSendTimeLate, 0)
 	}
 	t.count(m, s, sign)
 
@@ -35,10 +35,10 @@ func (c *changes) countLate(m *schemas.Message, s *state, sign int64) {
 			known.derive(&identity{tenant: m.Tenant}, of)
 			of.CampaignID = known.named()
 		}
-		change := c.campaign(m.Tenant, of.CampaignID)
+		g := c.campaign(m.Tenant, of.CampaignID).grain(m, known, !s.uncounted)
 		// The window gets what the late total must not have.
 		for basis, sign := range map[schemas.Basis]int64{schemas.BasisEventTime: sign, schemas.BasisEventTimeLate: -sign} {
-			t := tally{start: start, event: change.window(basis, start)}
+			t := tally{start: start, event: g.window(basis, start)}
 			t.lifetime, t.send = &t.nowhere, &t.nowhere
 			t.count(of, known, sign)
 		}
@@ -46,7 +46,7 @@ func (c *changes) countLate(m *schemas.Message, s *state, sign int64) {
 			continue
 		}
 		for basis, sign := range map[schemas.Basis]int64{schemas.BasisSendTime: sign, schemas.BasisSendTimeLate: -sign} {
-			t := tally{all: true, send: change.window(basis, start)}
+			t := tally{all: true, send: g.window(basis, start)}
 			t.lifetime, t.event = &t.nowhere, &t.nowhere
 			t.count(of, known, sign)
 		}

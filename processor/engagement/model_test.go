@@ -2,6 +2,7 @@ package engagement
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"reflect"
 	"slices"
@@ -34,10 +35,15 @@ func modelOf(all []schemas.Event, horizon, retention time.Duration) output {
 			for _, e := range events {
 				out.events[e.EventID]++
 			}
-			modelCounters(out.counters, &m, events)
-			modelLate(out.counters, &m, events, retention)
+			modelCounters(out.counters, modelCampaign, &m, events)
+			modelLate(out.counters, modelCampaign, &m, events, retention)
+			modelBreakdowns(&out.sums, &m, life, events)
 		}
 	}
+	for dimension, by := range modelAbove {
+		modelSumAbove(&out.sums, dimension, by, groups, horizon, retention)
+	}
+	maps.DeleteFunc(out.cells, func(_ cellKey, c schemas.Counters) bool { return c == schemas.Counters{} })
 	maps.DeleteFunc(out.counters, func(_ countersKey, c schemas.Counters) bool { return c == schemas.Counters{} })
 	return out
 }
@@ -54,9 +60,19 @@ func modelLives(versions []schemas.Event, horizon time.Duration) (lives [][]sche
 	return lives
 }
 
+// modelBy is what a message counts in, and false where it counts in none.
+type modelBy func(m *schemas.Message, events []schemas.Event) (string, bool)
+
+func modelCampaign(m *schemas.Message, _ []schemas.Event) (string, bool) {
+	if m.CampaignID == "" {
+		return "-", true
+	}
+	return m.CampaignID, true
+}
+
 // modelLate moves, window by window, what a message counts because of events
 // that arrived after a window was closed.
-func modelLate(counters map[countersKey]schemas.Counters, m *schemas.Message, events []schemas.Event, retention time.Duration) {
+func modelLate(counters map[countersKey]schemas.Counters, by modelBy, m *schemas.Message, events []schemas.Event, retention time.Duration) {
 	for _, x := range []struct{ basis, late schemas.Basis }{
 		{schemas.BasisEventTime, schemas.BasisEventTimeLate}, {schemas.BasisSendTime, schemas.BasisSendTimeLate},
 	} {
@@ -69,7 +85,7 @@ func modelLate(counters map[countersKey]schemas.Counters, m *schemas.Message, ev
 			}
 		}
 		everything := map[countersKey]schemas.Counters{}
-		modelCounters(everything, m, events)
+		modelCounters(everything, by, m, events)
 		for start := range modelStarts(events) {
 			closed := start.Time().Add(5*time.Minute + retention)
 			inTime := slices.DeleteFunc(slices.Clone(events), func(e schemas.Event) bool { return !e.ArrivedAt.Time().Before(closed) })
@@ -80,7 +96,7 @@ func modelLate(counters map[countersKey]schemas.Counters, m *schemas.Message, ev
 			if len(inTime) > 0 {
 				rest := map[countersKey]schemas.Counters{}
 				known := modelMessage(inTime, inTime)
-				modelCounters(rest, &known, inTime)
+				modelCounters(rest, by, &known, inTime)
 				move(rest, start, -1)
 			}
 		}
@@ -114,7 +130,7 @@ func modelOrder(a, b schemas.Event) int {
 func modelSet(versions []schemas.Event) []schemas.Event {
 	byID := map[schemas.ID]schemas.Event{}
 	for _, e := range versions {
-		if v, ok := byID[e.EventID]; !ok || e.ArrivedAt < v.ArrivedAt || e.ArrivedAt == v.ArrivedAt && e.OccurredAt < v.OccurredAt {
+		if v, ok := byID[e.EventID]; !ok || cmp.Or(cmp.Compare(e.ArrivedAt, v.ArrivedAt), cmp.Compare(e.OccurredAt, v.OccurredAt), cmp.Compare(e.Source, v.Source)) < 0 {
 			byID[e.EventID] = e
 		}
 	}
@@ -277,11 +293,11 @@ func modelOutcome(m *schemas.Message, events []schemas.Event) {
 }
 
 // modelCounters adds what a message contributes, one fact at a time.
-func modelCounters(counters map[countersKey]schemas.Counters, m *schemas.Message, events []schemas.Event) {
+func modelCounters(counters map[countersKey]schemas.Counters, by modelBy, m *schemas.Message, events []schemas.Event) {
 	suspicions := modelSuspicions(events)
-	campaign := m.CampaignID
-	if campaign == "" {
-		campaign = "-"
+	name, ok := by(m, events)
+	if !ok {
+		return
 	}
 	count := func(at schemas.Timestamp, f func(*schemas.Counters)) {
 		if at == 0 {
@@ -290,9 +306,9 @@ func modelCounters(counters map[countersKey]schemas.Counters, m *schemas.Message
 		window := func(t schemas.Timestamp) schemas.Timestamp {
 			return schemas.FromTime(t.Time().Truncate(5 * time.Minute))
 		}
-		keys := []countersKey{{m.Tenant, campaign, schemas.BasisLifetime, 0}, {m.Tenant, campaign, schemas.BasisEventTime, window(at)}}
+		keys := []countersKey{{m.Tenant, name, schemas.BasisLifetime, 0}, {m.Tenant, name, schemas.BasisEventTime, window(at)}}
 		if m.SentAt != 0 {
-			keys = append(keys, countersKey{m.Tenant, campaign, schemas.BasisSendTime, window(m.SentAt)})
+			keys = append(keys, countersKey{m.Tenant, name, schemas.BasisSendTime, window(m.SentAt)})
 		}
 		for _, k := range keys {
 			c := counters[k]

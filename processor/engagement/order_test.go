@@ -37,8 +37,17 @@ func drawEvent(t *rapid.T, fickle bool) schemas.Event {
 		Machine:     schemas.Machine(rapid.IntRange(0, int(schemas.MachineMachine)).Draw(t, "machine")),
 		BounceClass: text("class", "", "hard", "soft"),
 		Country:     text("country", "FR", "DE"),
-		URL:         text("url", "", "u1", "u2", "u3", "u4"),
+		URL:         text("url", "", "u1", "u2#top", "u2", "u3?token=0123456789012345678901234567890123", "u4"),
+		Source:      text("source", "main", "backup", ""),
+		ListID:      text("list", "", "7", "8"),
+		ClientName:  text("client", "", "Outlook", "Chrome"),
+		ClientOS:    text("os", "", "Windows"),
+		DeviceType:  text("device", "", "mobile"),
+		LinkIndex:   rapid.Int32Range(0, 2).Draw(t, "link"),
+
+		RejectReason: text("reason", "", "spam", "blocked"),
 	}
+	e.RecipientDomain = []string{1: "Example.org", 2: ""}[recipient]
 	e.Recipient = []string{1: "a@example.org", 2: ""}[recipient]
 	if message != "" {
 		e.CampaignID = text("campaign", "", "spring of "+message)
@@ -70,6 +79,7 @@ func drawEvents(t *rapid.T, fickle bool) []schemas.Event {
 		1, 14, func(e schemas.Event) schemas.ID { return e.EventID }).Draw(t, "events")
 	for range rapid.IntRange(0, 5).Draw(t, "repetitions") {
 		e := rapid.SampledFrom(events).Draw(t, "again")
+		e.Source = rapid.SampledFrom([]string{"main", "backup"}).Draw(t, "again by")
 		e.ArrivedAt += schemas.Timestamp(rapid.Int64Range(0, 10).Draw(t, "later") * int64(time.Hour/time.Microsecond))
 		if e.TimeSuspect {
 			e.OccurredAt = e.ArrivedAt
@@ -121,6 +131,7 @@ func compare(rt *rapid.T, got, want output) {
 	if len(got.counters) != len(want.counters) {
 		rt.Fatalf("counters\n got %v\nwant %v", got.counters, want.counters)
 	}
+	compareSums(rt, got, want)
 }
 
 // Any order, any cut into transactions, aborts and repetitions end in what the

@@ -22,6 +22,9 @@ type state struct {
 	// trusting is set for a state of before events were weighed against each other,
 	// until it changes: what it contributed was without.
 	trusting bool
+	// uncounted is set for a state of before there were breakdowns, until it changes:
+	// it contributed to campaigns alone.
+	uncounted bool
 }
 
 // reset empties the state and keeps its memory.
@@ -48,7 +51,7 @@ func (s *state) judge(e *schemas.Event, f *facts) (effect, *trigger.Event) {
 	switch {
 	case i < 0:
 		return effectNew, nil
-	case earlier(e.ArrivedAt, e.OccurredAt, &s.events[i]):
+	case earlier(e.ArrivedAt, e.OccurredAt, e.Source, &s.events[i]):
 		old := s.events[i]
 		return effectMerge, &old
 	case s.learns(f):
@@ -57,13 +60,17 @@ func (s *state) judge(e *schemas.Event, f *facts) (effect, *trigger.Event) {
 	return effectNone, nil
 }
 
-// earlier tells whether a version that arrived and occurred then is the one to
-// keep rather than kept.
-func earlier(arrivedAt, occurredAt schemas.Timestamp, kept *trigger.Event) bool {
-	if arrivedAt != kept.ArrivedAt {
+// earlier tells whether a version that arrived and occurred then, by that source,
+// is the one to keep rather than kept. Two webhooks with the same event may have
+// been appended to the log in the same moment.
+func earlier(arrivedAt, occurredAt schemas.Timestamp, source string, kept *trigger.Event) bool {
+	switch {
+	case arrivedAt != kept.ArrivedAt:
 		return arrivedAt < kept.ArrivedAt
+	case occurredAt != kept.OccurredAt:
+		return occurredAt < kept.OccurredAt
 	}
-	return occurredAt < kept.OccurredAt
+	return source < kept.Source
 }
 
 func (s *state) find(id schemas.ID) int {
@@ -87,7 +94,7 @@ func (s *state) add(e *schemas.Event, f facts) (foldedNow []trigger.Event) {
 
 func (s *state) put(e trigger.Event) (foldedNow []trigger.Event) {
 	if i := s.find(e.ID); i >= 0 {
-		if !earlier(e.ArrivedAt, e.OccurredAt, &s.events[i]) {
+		if !earlier(e.ArrivedAt, e.OccurredAt, e.Source, &s.events[i]) {
 			return nil
 		}
 		s.events = slices.Delete(s.events, i, i+1)

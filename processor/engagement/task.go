@@ -76,12 +76,13 @@ func (t *task) begin() {
 }
 
 // outputs are the topics of a generation.
-type outputs struct{ events, messages, triggers, deltas string }
+type outputs struct{ events, messages, triggers, deltas, breakdowns string }
 
 func outputsOf(g schemas.Generation) outputs {
 	return outputs{
 		events: g.Topic(schemas.TopicEvents), messages: g.Topic(schemas.TopicMessages),
 		triggers: g.Topic(schemas.TopicTriggers), deltas: g.Topic(schemas.TopicCampaignDeltas),
+		breakdowns: g.Topic(schemas.TopicBreakdownDeltas),
 	}
 }
 
@@ -140,7 +141,7 @@ func (t *task) Process(ctx stream.Context, rec *kgo.Record) error {
 		ctx.ProduceTo(out, ctx.Partition())
 	}
 	if effect == effectNew || before != nil {
-		return t.joins(ctx, m, e, before)
+		return t.joins(ctx, m, e, &f, before)
 	}
 	return nil
 }
@@ -174,7 +175,7 @@ func (t *task) judgeFolded(ctx stream.Context, m *message, s *state, e *schemas.
 		return effectNone, nil, err
 	case !s.spans(old.ArrivedAt):
 		return effectNew, nil, nil // it was folded in another life
-	case !earlier(e.ArrivedAt, e.OccurredAt, &old):
+	case !earlier(e.ArrivedAt, e.OccurredAt, e.Source, &old):
 		return effectNone, nil, nil
 	}
 	t.touch(m)
@@ -241,9 +242,9 @@ func (t *task) touch(m *message) {
 		var derived schemas.Message
 		s.derive(&m.identity, &derived)
 		t.changes.remove(&derived, s)
-		s.trusting = false
+		s.trusting, s.uncounted = false, false
 	}
-	m.state.trusting = false
+	m.state.trusting, m.state.uncounted = false, false
 }
 
 // Flush derives every message that changed and emits what follows.
@@ -258,16 +259,28 @@ func (t *task) Flush(ctx stream.Context) error {
 	if err := t.flushSuppressions(ctx); err != nil {
 		return err
 	}
+	t.drain(ctx)
+	t.cache.trim()
+	t.open = false
+	return nil
+}
+
+// drain emits the changes to campaigns and breakdowns. Nothing reads the latter
+// by key: they stay in the task's own partition.
+func (t *task) drain(ctx stream.Context) {
 	t.changes.drain(func(d *schemas.CampaignDelta) {
 		ctx.Produce(&kgo.Record{
 			Topic: t.to.deltas,
 			Key:   []byte(d.Tenant + "/" + d.CampaignID),
 			Value: t.serde.Append(nil, schemas.TopicCampaignDeltas, d),
 		})
+	}, func(d *schemas.BreakdownDelta, size int) {
+		ctx.ProduceTo(&kgo.Record{
+			Topic: t.to.breakdowns,
+			Key:   []byte(d.Tenant + "/" + d.CampaignID),
+			Value: t.serde.Append(make([]byte, 0, size), schemas.TopicBreakdownDeltas, d),
+		}, ctx.Partition())
 	})
-	t.cache.trim()
-	t.open = false
-	return nil
 }
 
 func (t *task) flushMessages(ctx stream.Context) error {

@@ -22,6 +22,14 @@ type Event struct {
 	// CampaignID is the campaign that the event itself names; conditions see that
 	// of the message.
 	CampaignID string
+	// Source received the event. It, the client, the device and the position of the
+	// link in the message (from 1; 0: not known) are for statistics: conditions
+	// don't see them.
+	Source     string
+	ClientName string
+	ClientOS   string
+	DeviceType string
+	LinkIndex  int32
 	// MachineAt is when what the other events of the message tell had arrived that
 	// makes the event a machine's; zero: nothing does.
 	MachineAt schemas.Timestamp

@@ -13,6 +13,9 @@ type index struct {
 	byText []textIndex
 }
 
+// empty tells that there is no rule in the index.
+func (x *index) empty() bool { return len(x.rest)+len(x.byText) == 0 }
+
 type textIndex struct {
 	text  text
 	rules map[string][]*Rule

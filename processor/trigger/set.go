@@ -73,7 +73,7 @@ func (s *Set) ForMessage(dst []*Rule, m *Message, types TypeSet, events []Event)
 // ForEvent appends the counting rules, those of campaigns among them, that may
 // count an event, in the order of the set. m holds the event's own facts.
 func (s *Set) ForEvent(dst []*Rule, m *Message, e *Event) []*Rule {
-	if s == nil {
+	if s == nil || s.counting.empty() {
 		return dst
 	}
 	one := [1]Event{*e}

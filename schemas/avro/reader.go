@@ -147,8 +147,10 @@ func (r *Reader) Fixed(dst []byte) {
 }
 
 // length reads the length of a string or bytes and returns where it ends.
-func (r *Reader) length() (start, end int) {
-	n := r.Long()
+func (r *Reader) length() (start, end int) { return r.span(r.Long()) }
+
+// span takes n bytes and returns where they are.
+func (r *Reader) span(n int64) (start, end int) {
 	if uint64(n) > uint64(len(r.b)-r.pos) {
 		r.fail("a length of %d with %d bytes left", n, len(r.b)-r.pos)
 		return 0, 0
@@ -159,8 +161,11 @@ func (r *Reader) length() (start, end int) {
 }
 
 // String reads a string. Invalid UTF-8 is passed on as it is.
-func (r *Reader) String() string {
-	start, end := r.length()
+func (r *Reader) String() string { return r.Text(r.Long()) }
+
+// Text reads a string of n bytes, the rest of one whose length was read before.
+func (r *Reader) Text(n int64) string {
+	start, end := r.span(n)
 	if r.s != "" {
 		return r.s[start:end]
 	}

@@ -1,4 +1,4 @@
-package analytics
+package terminal
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -31,13 +32,13 @@ var seriesColumns = []seriesColumn{
 
 // PrintTimeSeries writes a series as a line of bars for each count and a table of
 // its buckets.
-func PrintTimeSeries(w io.Writer, s TimeSeries) error {
+func PrintTimeSeries(w io.Writer, s analytics.TimeSeries) error {
 	var out strings.Builder
 	by := "each count at its event"
 	if s.Basis == "send" {
 		by = "each count at the send of its message"
 	}
-	if s.Resolution == ResolutionLifetime {
+	if s.Resolution == analytics.ResolutionLifetime {
 		by = "all that was ever counted"
 	}
 	fmt.Fprintf(&out, "%s by %s, %s (%s)\n", seriesSubject(s.Campaigns), s.Resolution, by, s.TZ)
@@ -63,7 +64,7 @@ func seriesSubject(campaigns []string) string {
 	return "Campaigns " + strings.Join(campaigns, ", ")
 }
 
-func sparklines(s TimeSeries) string {
+func sparklines(s analytics.TimeSeries) string {
 	t := newTable()
 	t.AppendHeader(table.Row{"Count", "Total", "From " + bucketStart(s, 0) + " to " + bucketStart(s, len(s.Buckets)-1)})
 	counts := make([]int64, len(s.Buckets))
@@ -114,7 +115,7 @@ func sparkline(counts []int64) string {
 	return string(line)
 }
 
-func bucketsTable(s TimeSeries) string {
+func bucketsTable(s analytics.TimeSeries) string {
 	t := newTable()
 	header, right := table.Row{"Start", "Length"}, []int{2}
 	for i, c := range seriesColumns {
@@ -141,9 +142,9 @@ func bucketsTable(s TimeSeries) string {
 
 // bucketStart writes the local start, with the offset where the hour may be there
 // twice.
-func bucketStart(s TimeSeries, i int) string {
+func bucketStart(s analytics.TimeSeries, i int) string {
 	layout := "2006-01-02 15:04 -07:00"
-	if s.Resolution == ResolutionDay {
+	if s.Resolution == analytics.ResolutionDay {
 		layout = "2006-01-02 Mon"
 	}
 	return s.Buckets[i].Start.Format(layout)

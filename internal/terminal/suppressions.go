@@ -1,4 +1,4 @@
-package analytics
+package terminal
 
 import (
 	"fmt"
@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/posthorn/posthorn/analytics"
 )
 
 // PrintSuppressions writes a page of suppressions as a table.
-func PrintSuppressions(w io.Writer, list SuppressionList) error {
+func PrintSuppressions(w io.Writer, list analytics.SuppressionList) error {
 	if len(list.Suppressions) == 0 {
 		_, err := fmt.Fprintln(w, "No suppressions.")
 		return err
@@ -23,7 +25,7 @@ func PrintSuppressions(w io.Writer, list SuppressionList) error {
 }
 
 // PrintSuppressionCheck writes what is in force for an address.
-func PrintSuppressionCheck(w io.Writer, c SuppressionCheck) error {
+func PrintSuppressionCheck(w io.Writer, c analytics.SuppressionCheck) error {
 	verdict := "may be mailed"
 	switch {
 	case c.Suppressed:
@@ -39,7 +41,7 @@ func PrintSuppressionCheck(w io.Writer, c SuppressionCheck) error {
 	return err
 }
 
-func suppressionTable(list []Suppression) string {
+func suppressionTable(list []analytics.Suppression) string {
 	t := newTable()
 	t.AppendHeader(table.Row{"Address", "Scope", "Reason", "Since", "Account", "Campaign", "Lifted"})
 	for _, s := range list {

@@ -1,10 +1,11 @@
-package analytics
+package terminal
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/schemas"
 )
 
@@ -32,11 +33,11 @@ func TestSparkline(t *testing.T) {
 
 func TestPrintTimeSeries(t *testing.T) {
 	loc := zone(t, "America/New_York")
-	day := func(d int, seconds, opens int64) Bucket {
-		return Bucket{Start: time.Date(2026, 11, d, 0, 0, 0, 0, loc), Seconds: seconds, Counted: counted(schemas.Counters{Opens: opens, HumanOpens: opens / 2})}
+	day := func(d int, seconds, opens int64) analytics.Bucket {
+		return analytics.Bucket{Start: time.Date(2026, 11, d, 0, 0, 0, 0, loc), Seconds: seconds, Counted: analytics.Counted{Counters: schemas.Counters{Opens: opens, HumanOpens: opens / 2}}}
 	}
-	s := TimeSeries{Resolution: ResolutionDay, Basis: "send", TZ: "America/New_York", Campaigns: []string{"spring"},
-		Buckets: []Bucket{day(1, 90000, 1200), day(2, 86400, 0), day(3, 86400, 300)}, Total: counted(schemas.Counters{Opens: 1500, HumanOpens: 750})}
+	s := analytics.TimeSeries{Resolution: analytics.ResolutionDay, Basis: "send", TZ: "America/New_York", Campaigns: []string{"spring"},
+		Buckets: []analytics.Bucket{day(1, 90000, 1200), day(2, 86400, 0), day(3, 86400, 300)}, Total: analytics.Counted{Counters: schemas.Counters{Opens: 1500, HumanOpens: 750}}}
 	var out strings.Builder
 	if err := PrintTimeSeries(&out, s); err != nil {
 		t.Fatal(err)
@@ -49,8 +50,8 @@ func TestPrintTimeSeries(t *testing.T) {
 	if strings.Contains(out.String(), "late") {
 		t.Errorf("nothing came late:\n%s", &out)
 	}
-	late := counted(schemas.Counters{Opens: 7})
-	s.Late, s.Resolution, s.Campaigns = &late, ResolutionHour, nil
+	late := analytics.Counted{Counters: schemas.Counters{Opens: 7}}
+	s.Late, s.Resolution, s.Campaigns = &late, analytics.ResolutionHour, nil
 	out.Reset()
 	if err := PrintTimeSeries(&out, s); err != nil {
 		t.Fatal(err)
@@ -61,7 +62,7 @@ func TestPrintTimeSeries(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := PrintTimeSeries(&out, TimeSeries{Resolution: ResolutionDay, Campaigns: []string{"a", "b"}}); err != nil || !strings.Contains(out.String(), "Campaigns a, b by day") || !strings.Contains(out.String(), "Nothing was counted") {
+	if err := PrintTimeSeries(&out, analytics.TimeSeries{Resolution: analytics.ResolutionDay, Campaigns: []string{"a", "b"}}); err != nil || !strings.Contains(out.String(), "Campaigns a, b by day") || !strings.Contains(out.String(), "Nothing was counted") {
 		t.Errorf("%v: %s", err, &out)
 	}
 	for seconds, want := range map[int64]string{300: "5m", 1800: "30m", 3600: "1h", 82800: "23h", 88200: "24h30m", 172801: "48h0m1s"} {
@@ -69,4 +70,13 @@ func TestPrintTimeSeries(t *testing.T) {
 			t.Errorf("%d seconds are %s, want %s", seconds, got, want)
 		}
 	}
+}
+
+func zone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loc
 }

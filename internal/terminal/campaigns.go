@@ -1,4 +1,4 @@
-package analytics
+package terminal
 
 import (
 	"fmt"
@@ -10,11 +10,12 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	align "github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/posthorn/posthorn/analytics"
 	"github.com/posthorn/posthorn/schemas"
 )
 
 // PrintCampaigns writes a page of campaigns as a table.
-func PrintCampaigns(w io.Writer, list CampaignList) error {
+func PrintCampaigns(w io.Writer, list analytics.CampaignList) error {
 	if len(list.Campaigns) == 0 {
 		_, err := fmt.Fprintln(w, "No campaigns yet.")
 		return err
@@ -39,7 +40,7 @@ func PrintCampaigns(w io.Writer, list CampaignList) error {
 	return err
 }
 
-func course(c *Course) string {
+func course(c *analytics.Course) string {
 	if c == nil {
 		return ""
 	}
@@ -48,7 +49,7 @@ func course(c *Course) string {
 
 // PrintCampaign writes one campaign: totals, rates with their formulas, and its
 // course over time as bars.
-func PrintCampaign(w io.Writer, d CampaignDetail) error {
+func PrintCampaign(w io.Writer, d analytics.CampaignDetail) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Campaign %s", d.ID)
 	if d.Name != "" {
@@ -95,7 +96,7 @@ func totalsTable(c schemas.Counters) string {
 	return t.Render()
 }
 
-func ratesTable(rates []Rate) string {
+func ratesTable(rates []analytics.Rate) string {
 	t := newTable()
 	t.AppendHeader(table.Row{"Rate", "Value", "Formula", "Numbers"})
 	for _, r := range rates {
@@ -108,7 +109,7 @@ func ratesTable(rates []Rate) string {
 // barRows is how many windows the bars show: the earliest, when most happens.
 const barRows, barWidth = 24, 40
 
-func bars(s Series) string {
+func bars(s analytics.Series) string {
 	var out strings.Builder
 	by := "by the time of the event"
 	if s.Basis == "send_time" {
@@ -164,8 +165,8 @@ func rightAlign(t table.Writer, columns ...int) {
 	t.SetColumnConfigs(configs)
 }
 
-func byName(rates []Rate) map[string]Rate {
-	m := make(map[string]Rate, len(rates))
+func byName(rates []analytics.Rate) map[string]analytics.Rate {
+	m := make(map[string]analytics.Rate, len(rates))
 	for _, r := range rates {
 		m[r.Name] = r
 	}
@@ -173,14 +174,14 @@ func byName(rates []Rate) map[string]Rate {
 }
 
 // showRate writes a value for people; a dash is an unknown one.
-func showRate(r Rate) string {
+func showRate(r analytics.Rate) string {
 	if r.Value == nil {
 		return "-"
 	}
 	switch r.Unit {
-	case UnitSeconds:
+	case analytics.UnitSeconds:
 		return time.Duration(*r.Value * float64(time.Second)).Round(time.Second).String()
-	case UnitPerMessage:
+	case analytics.UnitPerMessage:
 		return strconv.FormatFloat(*r.Value, 'f', 2, 64)
 	}
 	return strconv.FormatFloat(100**r.Value, 'f', 2, 64) + " %"
