@@ -171,7 +171,7 @@ func measureFreshness(ctx context.Context, conn driver.Conn, l *live, d time.Dur
 		}
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("no probe could be queried within %s: the sink does not get on", d)
+		return nil, fmt.Errorf("of %d probes none could be queried in all tables within %s: the sink does not get on; seen in %s: %v", len(l.probes.sent), d, probeQueries, seen)
 	}
 	bar.end(d.Seconds(), "")
 	f := &freshness{All: distributionOf(all), Tables: map[string]distribution{}, Rate: l.rate()}

@@ -83,6 +83,7 @@ type options struct {
 	warmUp    time.Duration
 	freshness time.Duration
 	only      string
+	costs     bool // only what is read, of sizes and requests
 	profile   string
 	report    string
 }
@@ -123,6 +124,7 @@ func parse() (options, error) {
 	flag.IntVar(&o.times, "times", o.times, "requests for each of the others")
 	flag.DurationVar(&o.freshness, "freshness", o.freshness, "how long freshness is measured")
 	flag.StringVar(&o.only, "only", "", "measure only the requests whose path holds this")
+	flag.BoolVar(&o.costs, "costs", false, "only sizes, and what each request reads by itself: without Kafka, and fit for a busy machine")
 	flag.StringVar(&o.profile, "profile", "", "directory for CPU profiles of the measured process")
 	flag.StringVar(&o.report, "report", "", "file to write the report to, with the plot beside it")
 	flag.Parse()

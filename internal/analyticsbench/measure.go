@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -70,11 +69,13 @@ func measure(ctx context.Context, o options, events int64) (*measured, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(work)
-	bus, err := startBus(ctx, o.kafka, filepath.Join(o.data, "kafka"))
-	if err != nil {
-		return nil, err
+	bus := &bus{}
+	if !o.costs {
+		if bus, err = startBus(ctx, o.kafka, filepath.Join(o.data, "kafka")); err != nil {
+			return nil, err
+		}
+		defer bus.close()
 	}
-	defer bus.close()
 	server, err := launch(job{Role: "serve", Dir: work, Brokers: bus.kafka.Brokers})
 	if err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ func loaded(ctx context.Context, o options, dir string, spec loadSpec) (*manifes
 		return nil, err
 	}
 	if m != nil && m.Load == spec && m.Schema == recordSchemas() && !o.fresh {
-		fmt.Printf("%s events are in %s since %s\n", short(float64(spec.Events)), dir, m.end().Format(time.DateOnly))
+		fmt.Printf("%s events are in %s already\n", short(float64(spec.Events)), dir)
 		return m, nil
 	}
 	if m == nil {
@@ -158,6 +159,14 @@ func (r *running) all(ctx context.Context) error {
 	if r.m.storage, err = measureStorage(ctx, r.conn); err != nil {
 		return err
 	}
+	r.note("requests by themselves")
+	list := endpoints()
+	if r.o.only != "" {
+		list = matching(list, r.o.only)
+	}
+	if r.m.answers, err = r.asker.measureCosts(ctx, r.conn, r.filler, list); err != nil || r.o.costs {
+		return err
+	}
 	tail, err := openTail(filepath.Join(r.dir, "tail"))
 	if err != nil {
 		return err
@@ -167,14 +176,6 @@ func (r *running) all(ctx context.Context) error {
 		return err
 	}
 	defer backlog.close()
-	r.note("requests by themselves")
-	list := endpoints()
-	if r.o.only != "" {
-		list = matching(list, r.o.only)
-	}
-	if r.m.answers, err = r.asker.measureCosts(ctx, r.conn, r.filler, list); err != nil {
-		return err
-	}
 	r.note("catch-up")
 	endProfile := r.profile(ctx, "catchup")
 	r.m.catchUp, err = measureCatchUp(ctx, r.bus, r.server, r.at.API, backlog, events)

@@ -28,6 +28,11 @@ const (
 // ends with the results.
 func report(o options, all []*measured) error {
 	last := all[len(all)-1]
+	if o.costs {
+		writeCosts(os.Stdout, last)
+		writeStorage(os.Stdout, last)
+		return nil
+	}
 	var text strings.Builder
 	writeReport(&text, o, all, strings.TrimSuffix(filepath.Base(o.report), ".md")+".svg")
 	fmt.Print("\n" + text.String() + "\n")
@@ -141,6 +146,10 @@ func writeQueries(w io.Writer, m *measured) {
 	for _, x := range slowest(m.answers) {
 		fmt.Fprintf(w, "| %s | `%s` | %s |\n", x.page, x.path, figure(x.times.P95))
 	}
+	writeCosts(w, m)
+}
+
+func writeCosts(w io.Writer, m *measured) {
 	fmt.Fprintln(w, "\n| page | request | n | p50 ms | p95 ms | max ms | alone ms | queries | rows read | marks | parts | MB read | answer kB |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	list := slices.SortedFunc(slices.Values(m.answers), func(a, b *answer) int {
 		return cmp.Or(cmp.Compare(a.page, b.page), cmp.Compare(b.times.P95, a.times.P95))

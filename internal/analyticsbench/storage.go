@@ -57,10 +57,12 @@ WHERE active AND database = currentDatabase() GROUP BY table HAVING n > 0 ORDER 
 }
 
 func (s *storage) columns(ctx context.Context, conn driver.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT c.name, c.compression_codec, toFloat64(p.size) FROM system.columns AS c
+	// Small parts hold all columns in one file and do not tell what each takes:
+	// an event counts as those in the others.
+	rows, err := conn.Query(ctx, `SELECT c.name, c.compression_codec, p.size FROM system.columns AS c
 INNER JOIN (
-	SELECT column, sum(column_data_compressed_bytes + column_marks_bytes) AS size FROM system.parts_columns
-	WHERE active AND database = currentDatabase() AND table = 'events' GROUP BY column
+	SELECT column, sum(column_data_compressed_bytes + column_marks_bytes) / sum(rows) AS size FROM system.parts_columns
+	WHERE active AND part_type = 'Wide' AND database = currentDatabase() AND table = 'events' GROUP BY column
 ) AS p ON p.column = c.name
 WHERE c.database = currentDatabase() AND c.table = 'events' ORDER BY p.size DESC`)
 	if err != nil {
@@ -72,7 +74,6 @@ WHERE c.database = currentDatabase() AND c.table = 'events' ORDER BY p.size DESC
 		if err := rows.Scan(&c.Name, &c.Codec, &c.PerEvent); err != nil {
 			return fmt.Errorf("reading sizes of columns: %w", err)
 		}
-		c.PerEvent /= s.Events
 		s.Columns = append(s.Columns, c)
 		if c.Name == "event_id" || c.Name == "recipient_id" {
 			s.IDs += c.PerEvent
