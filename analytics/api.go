@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 )
 
 // APIConfig configures the HTTP API. Conn is required.
@@ -17,6 +18,11 @@ type APIConfig struct {
 	Tenant string
 	// Timeout bounds one request (10 s).
 	Timeout time.Duration
+	// TimeZone is where days and hours begin unless a request says otherwise (UTC).
+	TimeZone *time.Location
+	// RecipientID, where set, returns the id of an address: without it nobody can
+	// be looked up by address.
+	RecipientID func(address string) uuid.UUID
 	// MaxQueries is how many answers are worked out at a time (64): more wait, as
 	// long as Timeout lets them.
 	MaxQueries int
@@ -26,7 +32,8 @@ type APIConfig struct {
 	Paused func(rule string) *Pause
 	Logger *slog.Logger
 
-	tailInterval, heartbeat time.Duration // of those who follow; for tests
+	tailInterval, heartbeat time.Duration    // of those who follow; for tests
+	now                     func() time.Time // for tests
 }
 
 // API serves campaigns, triggers and deliveries as JSON, and a dashboard. A
@@ -53,6 +60,12 @@ func NewAPI(cfg APIConfig) *API {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.TimeZone == nil {
+		cfg.TimeZone = time.UTC
+	}
+	if cfg.now == nil {
+		cfg.now = time.Now
 	}
 	if cfg.MaxQueries <= 0 {
 		cfg.MaxQueries = 64

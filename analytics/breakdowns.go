@@ -69,7 +69,7 @@ func (a *API) sentPeriodOf(ctx context.Context, r *http.Request) (p SentPeriod, 
 	if p.from > 0 && p.to > 0 && p.from >= p.to {
 		return p, badParam("until", "must be later than since")
 	}
-	return p, a.knownCampaigns(ctx, &seriesAsked{TimeSeries: TimeSeries{Campaigns: p.Campaigns}})
+	return p, a.knownCampaigns(ctx, p.Campaigns)
 }
 
 // sentPeriodParams are the parameters that sentPeriodOf reads, and more.
@@ -110,20 +110,15 @@ func (p *SentPeriod) filter(tenant string, dimension schemas.Dimension) (f filte
 // the lifetime only.
 func (a *API) countedOnce(ctx context.Context, p *SentPeriod) (c schemas.Counters, err error) {
 	var query string
-	var f filter
-	switch {
-	case p.bounded():
-		f = p.filter(a.cfg.Tenant, schemas.DimensionAge)
-		query = "SELECT " + counterSums + " FROM breakdowns WHERE " + f.String()
-	case p.Campaigns == nil:
-		f = p.filter(a.cfg.Tenant, schemas.DimensionTenant)
-		f.add("basis = ?", schemas.BasisLifetime.String())
-		query = "SELECT " + counterSums + " FROM breakdowns WHERE " + f.String()
-	default:
-		f = (&seriesAsked{TimeSeries: TimeSeries{Campaigns: p.Campaigns}}).filter(a.cfg.Tenant, schemas.BasisLifetime)
-		query = "SELECT " + counterSums + " FROM (" + newest(f, counterNames...) + ")" + seriesSettings
+	var args []any
+	if p.bounded() {
+		f := p.filter(a.cfg.Tenant, schemas.DimensionAge)
+		query, args = "SELECT "+counterSums+" FROM breakdowns WHERE "+f.String(), f.args
+	} else {
+		query, args = subject{scope: ScopeTenant, campaigns: p.Campaigns}.windows(a.cfg.Tenant, schemas.BasisLifetime, 0, 0, counterNames...)
+		query = "SELECT " + counterSums + " FROM (" + query + ")" + seriesSettings
 	}
-	if err = a.cfg.Conn.QueryRow(ctx, query, f.args...).Scan(counterFields(&c)...); err != nil {
+	if err = a.cfg.Conn.QueryRow(ctx, query, args...).Scan(counterFields(&c)...); err != nil {
 		return c, fmt.Errorf("reading totals: %w", err)
 	}
 	return c, nil

@@ -1,8 +1,13 @@
 package analytics
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
@@ -62,5 +67,66 @@ SELECT 'default', '%s', %s, v, d, 'send_time', %s, %s FROM (SELECT %s, %s AS v, 
 		if err := conn.Exec(b.Context(), s); err != nil {
 			b.Fatalf("%s: %v", s, err)
 		}
+	}
+}
+
+// BenchmarkBreakdowns asks as 4 clients do at a time. What is told beside the
+// slowest twentieth is the CPU of the one process of client and engine: where
+// there is nothing else to do, 4 clients on 2 cores wait about twice as long.
+func BenchmarkBreakdowns(b *testing.B) {
+	conn := migrated(b)
+	largeWorld(b, conn, 10_000_000, 2_000_000)
+	for _, s := range []string{
+		`INSERT INTO campaign_statistics (tenant, campaign_id, basis, messages, delivered, opens, clicks, version)
+SELECT 'default', campaign_id, 'lifetime', sum(messages), sum(delivered), sum(opens), sum(clicks), 1 FROM breakdowns WHERE dimension = 'age' GROUP BY campaign_id`,
+		`INSERT INTO breakdowns (tenant, dimension, basis, messages, delivered, opens, clicks)
+SELECT 'default', 'tenant', 'lifetime', sum(messages), sum(delivered), sum(opens), sum(clicks) FROM breakdowns WHERE dimension = 'age'`,
+	} {
+		if err := conn.Exec(b.Context(), s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	api := NewAPI(APIConfig{Conn: conn})
+	var paths []string
+	for _, by := range []string{"link", "country", "client", "machine", "domain", "provider", "reason"} {
+		paths = append(paths, "/v1/breakdown?by="+by, "/v1/campaigns/7340000/breakdown?by="+by, "/v1/breakdown?since=2026-09-20&until=2026-10-10&by="+by)
+	}
+	paths = append(paths, "/v1/breakdown?by=domain&order=opened&limit=1000", "/v1/bounces", "/v1/campaigns/7340000/bounces", "/v1/deliverability", "/v1/deliverability?resolution=week&limit=50",
+		"/v1/deliverability?by=domain", "/v1/deliverability?campaigns=7340000", "/v1/deliverability?by=domain&campaigns=7340000", "/v1/hygiene", "/v1/rejections", "/v1/mailbox-providers")
+	for _, path := range paths {
+		ask(b, api, path, &struct{}{}) // What is kept is worked out once.
+		b.Run(path[len("/v1/"):], func(b *testing.B) {
+			const clients = 4
+			took := make([]time.Duration, b.N)
+			began := cpu()
+			var next atomic.Int64
+			var group sync.WaitGroup
+			for range clients {
+				group.Go(func() {
+					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+						asked := time.Now()
+						ask(b, api, path, &struct{}{})
+						took[n-1] = time.Since(asked)
+					}
+				})
+			}
+			group.Wait()
+			slices.Sort(took)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64((cpu()-began).Microseconds())/1000/float64(b.N), "cpu-ms")
+			b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "p95-ms")
+		})
+	}
+	for what, work := range map[string]func(context.Context) error{
+		"kept/providers by day": func(ctx context.Context) error { _, err := api.readTenantDays(ctx); return err },
+		"kept/recipients":       func(ctx context.Context) error { _, err := api.readRecipients(ctx); return err },
+	} {
+		b.Run(what, func(b *testing.B) {
+			for b.Loop() {
+				if err := work(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

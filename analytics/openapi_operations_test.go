@@ -29,6 +29,11 @@ var seriesParameters = []parameter{
 	paramTZ, paramSince, paramUntil,
 }
 
+// subjectParameters are those of what is not of one campaign by its path.
+var subjectParameters = []parameter{paramCampaigns,
+	{name: "scope", values: []string{ScopeTenant, ScopeAccount, ScopeSource, ScopeList}, doc: "What is counted."},
+	{name: "id", doc: "The account, source or list."}}
+
 var triggerParameters = []parameter{paramRule, paramCampaign, paramRecipient,
 	{name: "status", values: []string{"", "fired", "shadow", "expired"}, doc: "What became of it."}}
 
@@ -43,7 +48,7 @@ var listOperations = []operation{
 		{name: "from", doc: "From when on."}, {name: "to", doc: "Until before when."},
 	}},
 	{pattern: "GET /v1/campaigns/{id}/series", examples: []string{"/v1/campaigns/7/series", "/v1/campaigns/7/series?resolution=lifetime"}, summary: "The course of one campaign over time, without gaps", answer: TimeSeries{}, params: seriesParameters},
-	{pattern: "GET /v1/series", examples: []string{"/v1/series", "/v1/series?campaigns=7,8&resolution=hour&basis=send"}, summary: "The course over time of several campaigns, or all", answer: TimeSeries{}, params: slices.Concat(seriesParameters, []parameter{paramCampaigns})},
+	{pattern: "GET /v1/series", examples: []string{"/v1/series", "/v1/series?campaigns=7,8&resolution=hour&basis=send"}, summary: "The course over time of several campaigns, or all", answer: TimeSeries{}, params: slices.Concat(seriesParameters, subjectParameters)},
 	{pattern: "GET /v1/triggers", examples: []string{"/v1/triggers", "/v1/triggers?limit=1"}, summary: "Rules that fired, the latest first", answer: TriggerList{},
 		params: slices.Concat(triggerParameters, []parameter{paramSince, paramUntil, paramLimit, paramAfter})},
 	{pattern: "GET /v1/triggers/tail", summary: "Rules as they fire", events: Trigger{}, params: triggerParameters},
@@ -68,7 +73,6 @@ var listOperations = []operation{
 		doc: "With address the answer is one check, with addresses this list."},
 }
 
-var behaviourOperations []operation
 
 // exampleRows fills the tables so that the examples are answered.
 func exampleRows(t *testing.T, conn driver.Conn) {
@@ -83,6 +87,7 @@ func exampleRows(t *testing.T, conn driver.Conn) {
 			fill(t, conn, schemas.TopicStatistics, s)
 		}
 	}
+	exampleBehaviour(t, conn)
 	fill(t, conn, schemas.TopicTriggers, fired(1, "a", "7", schemas.TriggerStatusFired), fired(2, "b", "7", schemas.TriggerStatusShadow))
 	fill(t, conn, schemas.TopicDeliveries, &schemas.Delivery{TriggerID: numbered(1), Tenant: "default", Rule: "a", Endpoint: "shop", AttemptedAt: epoch, StatusCode: 204})
 	exampleBreakdowns(t, conn)

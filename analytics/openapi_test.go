@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -330,7 +331,7 @@ func TestAnswersAsDescribed(t *testing.T) {
 	}
 	conn := migrated(t)
 	exampleRows(t, conn)
-	api := NewAPI(APIConfig{Conn: conn, Rules: func() []Rule { return []Rule{{Name: "a", Kind: "within", Mode: "live"}} }})
+	api := NewAPI(APIConfig{Conn: conn, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), RecipientID: func(string) uuid.UUID { return uuid.UUID{1} }, Rules: func() []Rule { return []Rule{{Name: "a", Kind: "within", Mode: "live"}} }})
 	for _, op := range operations {
 		if op.events != nil {
 			continue

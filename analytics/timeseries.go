@@ -11,7 +11,8 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// TimeSeries is the course over time of one campaign, several, or all of a tenant.
+// TimeSeries is the course over time of one campaign, several, or all of a tenant,
+// an account, a source or a list.
 type TimeSeries struct {
 	// Resolution is lifetime, day, hour or 5m.
 	Resolution string `json:"resolution"`
@@ -20,7 +21,10 @@ type TimeSeries struct {
 	Basis string `json:"basis"`
 	// TZ is the time zone in which days and hours begin and times are written.
 	TZ string `json:"tz"`
-	// Campaigns are those that are counted; null is all of the tenant.
+	// Scope is tenant, account, source or list; ID the account, source or list.
+	Scope string `json:"scope"`
+	ID    string `json:"id,omitempty"`
+	// Campaigns are those that are counted; null is all of the scope.
 	Campaigns []string `json:"campaigns"`
 	// Since and Until are the period that was asked for, in whole buckets: since
 	// is moved down to where its bucket begins, until up to where its own ends.
@@ -96,6 +100,7 @@ const (
 // seriesAsked is what a request for a series wants.
 type seriesAsked struct {
 	TimeSeries
+	subject
 	grid
 	since, until int64 // Unix seconds at edges of buckets; 0 is none
 }
@@ -108,13 +113,8 @@ func (s *seriesAsked) basis() schemas.Basis {
 }
 
 // seriesAskedOf reads the parameters.
-func seriesAskedOf(r *http.Request) (s seriesAsked, err error) {
-	known := []string{"resolution", "basis", "tz", "since", "until"}
-	id := r.PathValue("id")
-	if id == "" {
-		known = append(known, "campaigns")
-	}
-	if err := knownParams(r, known...); err != nil {
+func (a *API) seriesAskedOf(r *http.Request) (s seriesAsked, err error) {
+	if err := knownParams(r, append([]string{"resolution", "basis", "tz", "since", "until"}, subjectParams(r)...)...); err != nil {
 		return s, err
 	}
 	if s.Resolution, err = oneOf(r, "resolution", ResolutionDay, ResolutionHour, Resolution5m, ResolutionLifetime); err != nil {
@@ -123,16 +123,14 @@ func seriesAskedOf(r *http.Request) (s seriesAsked, err error) {
 	if s.Basis, err = oneOf(r, "basis", "event", "send"); err != nil {
 		return s, err
 	}
-	s.TZ = orElse(r.URL.Query().Get("tz"), "UTC")
-	if s.loc, err = time.LoadLocation(s.TZ); err != nil || s.TZ == "Local" {
-		return s, badParam("tz", "want a time zone as Europe/Paris")
-	}
-	s.grid.resolution = s.Resolution
-	if id != "" {
-		s.Campaigns = []string{id}
-	} else if s.Campaigns, err = campaignsOf(r); err != nil {
+	if s.TZ, s.loc, err = a.zoneOf(r); err != nil {
 		return s, err
 	}
+	s.grid.resolution = s.Resolution
+	if s.subject, err = subjectOf(r); err != nil {
+		return s, err
+	}
+	s.Scope, s.ID, s.Campaigns = s.scope, s.id, s.campaigns
 	return s, s.readPeriod(r)
 }
 
@@ -192,12 +190,12 @@ func (s *seriesAsked) readPeriod(r *http.Request) error {
 
 // timeSeries answers with a series.
 func (a *API) timeSeries(ctx context.Context, r *http.Request) (TimeSeries, error) {
-	s, err := seriesAskedOf(r)
+	s, err := a.seriesAskedOf(r)
 	if err != nil {
 		return s.TimeSeries, err
 	}
 	s.Definitions, s.Buckets = rateDefinitions(), []Bucket{}
-	if err := a.knownCampaigns(ctx, &s); err != nil {
+	if err := s.known(ctx, a); err != nil {
 		return s.TimeSeries, err
 	}
 	if s.Resolution == ResolutionLifetime {

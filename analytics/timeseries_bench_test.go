@@ -19,6 +19,10 @@ FROM numbers(?)`, windows, windows, version, 200*windows); err != nil {
 SELECT 'default', toString(7340000 + number), 'lifetime', 1, 1 FROM numbers(200)`); err != nil {
 		b.Fatal(err)
 	}
+	if err := conn.Exec(b.Context(), `INSERT INTO breakdowns (tenant, dimension, basis, window_start, messages, delivered, opens)
+SELECT 'default', 'tenant', 'event_time', fromUnixTimestamp(toInt64(1767225600 + 300 * (number % 5000))), number % 7, number % 5, number % 3 FROM numbers(20000)`); err != nil {
+		b.Fatal(err)
+	}
 	api := NewAPI(APIConfig{Conn: conn})
 	for name, path := range map[string]string{
 		"campaign/day":  "/v1/campaigns/7340007/series?resolution=day&tz=America/New_York",

@@ -127,9 +127,13 @@ func randomWindows(rng *rand.Rand, dates []string) (truth, []schemas.Record) {
 }
 
 // TestSeriesEqualsReference compares the series of random windows around changes of
-// the clock, in all zones of testZones, with those of course. Older snapshots are written last.
+// the clock with those of course, in each zone at each of its own changes and at one
+// of another's. Older snapshots are written last; cells of the tenant and of an
+// account are changes, some taken back.
 func TestSeriesEqualsReference(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 3))
+	compared := map[string]int{}
+	conn := migrated(t)
 	for _, dates := range [][]string{
 		{"2026-03-06"}, {"2026-03-28"}, // America, Europe forward
 		{"2026-10-24", "2026-10-31"},   // Europe, America back
@@ -137,18 +141,67 @@ func TestSeriesEqualsReference(t *testing.T) {
 		{"2018-11-02"}, {"2018-02-16"}, // São Paulo: no midnight, then one twice
 		{"2011-12-28"}, {"2025-10-31", "2025-11-05"}, // Apia lost a day; Havana
 	} {
-		conn := migrated(t)
+		for _, table := range []string{"campaign_statistics", "breakdowns"} {
+			if err := conn.Exec(t.Context(), "TRUNCATE TABLE "+table); err != nil {
+				t.Fatal(err)
+			}
+		}
 		tr, recs := randomWindows(rng, dates)
 		half := len(recs) / 2
 		fillFrom(t, conn, schemas.TopicStatistics, half, recs[half:]...)
 		fillFrom(t, conn, schemas.TopicStatistics, 0, recs[:half]...)
+		fillCells(t, conn, tr.cells(rng)...)
 		api := NewAPI(APIConfig{Conn: conn})
 		for _, name := range testZones {
-			for _, basis := range []string{"event", "send"} {
-				compareSeries(t, rng, api, tr, name, basis)
+			if !changes(zone(t, name), dates) && rng.IntN(8) > 0 {
+				continue
+			}
+			basis := []string{"event", "send"}[compared[name]%2]
+			compared[name]++
+			compareSeries(t, rng, api, tr, name, basis)
+		}
+	}
+	for _, name := range testZones {
+		if compared[name] == 0 && name != "UTC" && name != "Asia/Kathmandu" && name != "Asia/Tehran" && name != "Africa/Casablanca" {
+			t.Errorf("%s was not compared", name)
+		}
+	}
+}
+
+// changes tells whether a zone's clock is set within the three days from any of the
+// dates.
+func changes(loc *time.Location, dates []string) bool {
+	for _, date := range dates {
+		day, _ := time.Parse(time.DateOnly, date)
+		if g := (grid{"", loc}); g.offset(day.Unix()) != g.offset(day.Unix()+3*86400) {
+			return true
+		}
+	}
+	return false
+}
+
+// cells are changes that sum up to the truth, of the tenant and of the account x,
+// which has campaign a only.
+func (tr truth) cells(rng *rand.Rand) (cells []madeCell) {
+	for k, c := range tr {
+		for _, scope := range []string{ScopeTenant, ScopeAccount} {
+			to := madeCell{dimension: scope, basis: k.basis, window: max(0, k.window)}
+			if scope == ScopeAccount {
+				if to.value = "x"; k.campaign != "a" {
+					continue
+				}
+			}
+			taken, left := someCounters(rng), c
+			for i, n := range counterValues(&taken) {
+				*counterFields(&left)[i].(*int64) -= n
+			}
+			for _, part := range []schemas.Counters{taken, left} {
+				to.counts = part
+				cells = append(cells, to)
 			}
 		}
 	}
+	return cells
 }
 
 func compareSeries(t *testing.T, rng *rand.Rand, api *API, tr truth, name, basis string) {
@@ -162,9 +215,10 @@ func compareSeries(t *testing.T, rng *rand.Rand, api *API, tr truth, name, basis
 		{"/v1/series?campaigns=a,b&", map[string]bool{"a": true, "b": true}},
 		{"/v1/series?campaigns=a&campaigns=-&", map[string]bool{"a": true, "-": true}},
 		{"/v1/campaigns/c%2Fd/series?", map[string]bool{"c/d": true}},
+		{"/v1/series?scope=account&id=x&", map[string]bool{"a": true}},
 	}
 	for _, resolution := range []string{ResolutionDay, ResolutionHour, Resolution5m} {
-		if resolution == Resolution5m && rng.IntN(16) > 0 {
+		if resolution == Resolution5m && rng.IntN(8) > 0 {
 			continue // They are large, and alike in all zones.
 		}
 		asked := subjects[rng.IntN(len(subjects))]
@@ -262,13 +316,19 @@ func TestSeriesPeriod(t *testing.T) {
 	life.FirstEventAt, life.LastEventAt = schemas.FromTime(at("2026-10-24T10:00:00Z")), schemas.FromTime(at("2026-10-26T10:00:01Z"))
 	empty := stats("empty", schemas.BasisLifetime, time.Time{}, schemas.Counters{Messages: 1})
 	empty.FirstEventAt, empty.LastEventAt = life.FirstEventAt, life.LastEventAt
-	fill(t, conn, schemas.TopicStatistics, life,
+	windows := []*schemas.CampaignStatistics{
 		stats("a", schemas.BasisEventTime, at("2026-10-24T21:55:00Z"), schemas.Counters{Opens: 1}),
 		stats("a", schemas.BasisEventTime, at("2026-10-24T22:00:00Z"), schemas.Counters{Opens: 2}),
 		stats("a", schemas.BasisEventTime, at("2026-10-25T22:55:00Z"), schemas.Counters{Opens: 4}),
 		stats("a", schemas.BasisEventTime, at("2026-10-25T23:00:00Z"), schemas.Counters{Opens: 8}),
-		empty,
-	)
+	}
+	fill(t, conn, schemas.TopicStatistics, life, empty, windows[0], windows[1], windows[2], windows[3])
+	fillCells(t, conn, scopeCells(windows...)...)
+	// Of what was taken back whole, whether merged or not, nothing is shown.
+	undone := stats("", schemas.BasisEventTime, at("2027-10-25T23:00:00Z"), schemas.Counters{Opens: 8})
+	fillCells(t, conn, scopeCells(undone)...)
+	undone.Counters.Opens = -8
+	fillCells(t, conn, scopeCells(undone)...)
 	api := NewAPI(APIConfig{Conn: conn})
 	for query, want := range map[string]string{
 		"":                                    "10-24T00:00+02:00/86400=1 10-25T00:00+02:00/90000=6 10-26T00:00+01:00/86400=8",
@@ -306,10 +366,10 @@ func TestSeriesPeriod(t *testing.T) {
 
 func TestSeriesProblems(t *testing.T) {
 	conn := migrated(t)
-	fill(t, conn, schemas.TopicStatistics,
-		stats("a", schemas.BasisLifetime, time.Time{}, schemas.Counters{Messages: 9}),
+	known(t, conn, "a")
+	fillCells(t, conn, scopeCells(
 		stats("a", schemas.BasisEventTime, time.Unix(unix(t, "2026-01-01T00:00:00Z"), 0), schemas.Counters{Opens: 1}),
-		stats("a", schemas.BasisEventTime, time.Unix(unix(t, "2026-02-01T00:00:00Z"), 0), schemas.Counters{Opens: 1}))
+		stats("a", schemas.BasisEventTime, time.Unix(unix(t, "2026-02-01T00:00:00Z"), 0), schemas.Counters{Opens: 1}))...)
 	api := NewAPI(APIConfig{Conn: conn})
 	many := strings.Repeat("x,", maxCampaigns)
 	for _, c := range []struct {
@@ -321,6 +381,12 @@ func TestSeriesProblems(t *testing.T) {
 		{"/v1/series?campaigns=a,none", 404, ""},
 		{"/v1/campaigns/a/series?campaigns=a", 400, "campaigns"},
 		{"/v1/series?campaign=a", 400, "campaign"},
+		{"/v1/campaigns/a/series?scope=tenant", 400, "scope"},
+		{"/v1/series?scope=campaign", 400, "scope"},
+		{"/v1/series?scope=account", 400, "id"},
+		{"/v1/series?id=x", 400, "id"},
+		{"/v1/series?scope=list&id=x&campaigns=a", 400, "campaigns"},
+		{"/v1/series?scope=list&id=none", 404, ""},
 		{"/v1/series?campaigns=a,,b", 400, "campaigns"},
 		{"/v1/series?campaigns=", 400, "campaigns"},
 		{"/v1/series?campaigns=" + numbers(maxCampaigns+1), 400, "campaigns"},
@@ -350,10 +416,12 @@ func TestSeriesProblems(t *testing.T) {
 	if len(s.Buckets) != maxBuckets {
 		t.Errorf("%d buckets", len(s.Buckets))
 	}
-	if err := conn.Exec(t.Context(), "DROP TABLE campaign_statistics"); err != nil {
-		t.Fatal(err)
+	for _, table := range []string{"campaign_statistics", "breakdowns"} {
+		if err := conn.Exec(t.Context(), "DROP TABLE "+table); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, query := range []string{"", "?resolution=lifetime", "?campaigns=a", "?format=csv", "?since=2026-01-01&until=2026-01-02"} {
+	for _, query := range []string{"", "?resolution=lifetime", "?campaigns=a", "?scope=account&id=x", "?format=csv", "?since=2026-01-01&until=2026-01-02"} {
 		if w := ask(t, api, "/v1/series"+query, nil); w.Code != 503 {
 			t.Errorf("%s without its table: %d %s", query, w.Code, w.Body)
 		}
@@ -366,4 +434,37 @@ func numbers(n int) string {
 		all[i] = fmt.Sprint(i)
 	}
 	return strings.Join(all, ",")
+}
+
+// TestSeriesOfScopes: an account, a source and a list have their own cells, whose
+// lifetime reaches over the windows with any event; the zone is the tenant's.
+func TestSeriesOfScopes(t *testing.T) {
+	conn := migrated(t)
+	at := unix(t, "2026-10-24T22:30:00Z")
+	for i, scope := range []string{ScopeAccount, ScopeSource, ScopeList} {
+		n := schemas.Counters{Messages: int64(i) + 1}
+		fillCells(t, conn,
+			madeCell{dimension: scope, value: "x", basis: schemas.BasisLifetime, counts: n},
+			madeCell{dimension: scope, value: "x", basis: schemas.BasisEventTime, window: at, counts: n},
+			madeCell{dimension: scope, value: "x", basis: schemas.BasisSendTimeLate, counts: n},
+			madeCell{dimension: scope, value: "y", basis: schemas.BasisEventTime, window: at + 3600, counts: n})
+	}
+	api := NewAPI(APIConfig{Conn: conn, TimeZone: zone(t, "Europe/Paris")})
+	for i, scope := range []string{ScopeAccount, ScopeSource, ScopeList} {
+		var s, life, sent TimeSeries
+		ask(t, api, "/v1/series?id=x&scope="+scope, &s)
+		if n := len(s.Buckets); n != 1 || s.TZ != "Europe/Paris" || s.Scope != scope || s.ID != "x" || s.Campaigns != nil {
+			t.Fatalf("%s: %+v", scope, s)
+		}
+		if b := s.Buckets[0]; b.Start.Format(time.RFC3339) != "2026-10-25T00:00:00+02:00" || b.Counters.Messages != int64(i)+1 {
+			t.Errorf("%s: %+v", scope, b)
+		}
+		ask(t, api, "/v1/series?resolution=lifetime&id=x&scope="+scope, &life)
+		if b := life.Buckets; len(b) != 1 || b[0].Start.Unix() != at || b[0].Seconds != 300 || b[0].Counters.Messages != int64(i)+1 {
+			t.Errorf("lifetime of %s: %+v", scope, b)
+		}
+		if ask(t, api, "/v1/series?basis=send&id=x&scope="+scope, &sent); len(sent.Buckets) != 0 || sent.Late.Counters.Messages != int64(i)+1 {
+			t.Errorf("sends of %s: %+v", scope, sent)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posthorn/posthorn/analytics"
@@ -166,7 +167,11 @@ func credentials(s config.Source) (provider.Credentials, error) {
 
 // api adds the HTTP API, with metrics and health beside it.
 func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
-	api := analytics.NewAPI(analytics.APIConfig{Conn: conn, Tenant: n.cfg.Tenant, Rules: n.shownRules(), Paused: n.paused, Logger: n.log})
+	zone, _ := n.cfg.Location() // It was checked; nil is UTC.
+	api := analytics.NewAPI(analytics.APIConfig{
+		Conn: conn, Tenant: n.cfg.Tenant, Rules: n.shownRules(), Paused: n.paused, Logger: n.log,
+		TimeZone: zone, RecipientID: n.recipientID(),
+	})
 	providers := mailbox.NewWorker(mailbox.WorkerConfig{Conn: conn, Tenant: n.cfg.Tenant, Off: !n.cfg.Analytics.MXLookup, Registerer: n.reg, Logger: n.log})
 	watch := n.watch()
 	mux := http.NewServeMux()
@@ -179,6 +184,16 @@ func (n *node) api(to *actors, listener net.Listener, conn driver.Conn) {
 		return serveHTTP(ctx, listener, mux)
 	})
 	to.add("mailbox providers", providers.Run)
+}
+
+// recipientID returns the function that tells the id of an address; nil where the
+// service has no recipient secret.
+func (n *node) recipientID() func(address string) uuid.UUID {
+	secret, err := recipientSecret(n.cfg)
+	if err != nil || len(secret) == 0 {
+		return nil
+	}
+	return func(address string) uuid.UUID { return uuid.UUID(schemas.RecipientID(secret, address)) }
 }
 
 // watch serves what operators look at.

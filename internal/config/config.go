@@ -16,6 +16,9 @@ type Config struct {
 	// RecipientSecret keys the HMAC that turns addresses into recipient ids.
 	// It is permanent: with another one nobody is recognised again.
 	RecipientSecret Secret `yaml:"recipient_secret"`
+	// TimeZone is the tenant's: where days and hours of statistics begin unless a
+	// request says otherwise. IANA name, such as Europe/Paris.
+	TimeZone string `yaml:"time_zone"`
 	// Data is the directory of everything that stays on this machine.
 	Data string `yaml:"data"`
 
@@ -236,6 +239,7 @@ func AllStages() []string {
 func Default() *Config {
 	return &Config{
 		Tenant:     "default",
+		TimeZone:   "UTC",
 		Data:       "posthorn-data",
 		Log:        Log{Level: "info", Format: "text"},
 		Kafka:      Kafka{Partitions: 12, Replication: 1, Listen: "127.0.0.1:9092", GroupProtocol: "classic"},

@@ -44,6 +44,7 @@ func Settings() []Setting {
 		{"recipient_secret", "", "", func(c *Config, fs *pflag.FlagSet, path string) {
 			fs.Var(secretValue{&c.RecipientSecret}, path, "")
 		}},
+		{"time_zone", "", "", text(func(c *Config) *string { return &c.TimeZone })},
 		{"data", "data", "data directory", text(func(c *Config) *string { return &c.Data })},
 		{"log.level", "log-level", "debug, info, warn or error", text(func(c *Config) *string { return &c.Log.Level })},
 		{"log.format", "log-format", "text or json", text(func(c *Config) *string { return &c.Log.Format })},

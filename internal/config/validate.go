@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // time zones on machines that have none
 
 	"github.com/posthorn/posthorn/ingest/provider"
 )
@@ -54,6 +55,9 @@ var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
 func (c *Config) Validate(needs ...Need) error {
 	v := &validation{}
 	v.name("tenant", c.Tenant)
+	if _, err := c.Location(); err != nil {
+		v.add("time_zone", fmt.Sprintf("%q is no time zone", c.TimeZone), "write it as Europe/Paris, or UTC")
+	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	v.between("kafka.partitions", c.Kafka.Partitions, 1, 1024)
@@ -119,6 +123,16 @@ func (c *Config) Validate(needs ...Need) error {
 	v.delivery(c.Delivery)
 	v.needs(c, needs)
 	return errors.Join(v.errs...)
+}
+
+// Location returns the tenant's time zone. The zones are in the binary, so that
+// every machine knows the same.
+func (c *Config) Location() (*time.Location, error) {
+	// Local would be another zone on another machine, and "" is UTC by accident.
+	if c.TimeZone == "" || c.TimeZone == "Local" {
+		return nil, fmt.Errorf("%q is no time zone", c.TimeZone)
+	}
+	return time.LoadLocation(c.TimeZone)
 }
 
 // windowLength is the length of the windows of statistics, minHorizon the least

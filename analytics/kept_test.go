@@ -1,0 +1,71 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestKept follows a result that takes a second over its ages.
+func TestKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs, fail := 0, false
+		k := kept[int]{limit: time.Minute, work: func(ctx context.Context) (int, error) {
+			if runs++; fail {
+				return 0, errors.New("away")
+			}
+			n := runs
+			time.Sleep(time.Second) // of the test's own time
+			return n, nil
+		}}
+		get := func(want int, waits time.Duration) {
+			t.Helper()
+			began := time.Now()
+			n, at, err := k.get(t.Context())
+			if err != nil || n != want || time.Since(began) != waits || at.After(time.Now()) {
+				t.Fatalf("got %d after %v (%v), want %d after %v", n, time.Since(began), err, want, waits)
+			}
+		}
+		// Several who come at once wait for one run.
+		var group sync.WaitGroup
+		for range 5 {
+			group.Go(func() { get(1, time.Second) })
+		}
+		group.Wait()
+		get(1, 0)
+		time.Sleep(19 * time.Second) // Its age is 20 s.
+		get(1, 0)
+		synctest.Wait()
+		if runs != 1 {
+			t.Fatalf("worked out %d times while it is fresh", runs)
+		}
+		time.Sleep(time.Second)
+		get(1, 0) // It is told still, and worked out anew.
+		get(1, 0)
+		time.Sleep(time.Second)
+		get(2, 0)
+		if runs != 2 {
+			t.Fatalf("worked out %d times, want 2", runs)
+		}
+		time.Sleep(300 * time.Second) // Nobody asked: it is too old.
+		get(3, time.Second)
+		// While it fails, the old one is told as long as it may be.
+		fail = true
+		time.Sleep(100 * time.Second)
+		get(3, 0)
+		time.Sleep(200 * time.Second)
+		if _, _, err := k.get(t.Context()); err == nil {
+			t.Error("a result of 300 s ago is told")
+		}
+		fail = false
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, _, err := k.get(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("who does not wait got %v", err)
+		}
+		get(runs, time.Second-time.Millisecond) // The work goes on without them.
+	})
+}
