@@ -27,7 +27,7 @@ func endpoints() []endpoint {
 	}
 	add("campaigns", "/v1/campaigns?limit=50", "/v1/series?resolution=day", "/v1/series?resolution=hour&since={week_ago}", "/v1/series?resolution=5m&since={day_ago}")
 	add("campaign", overviewPath, "/v1/campaigns/{campaign}?step=5m", "/v1/campaigns/{campaign}/series?resolution=hour", "/v1/campaigns/{campaign}/series?resolution=day&basis=send&tz=Europe/Paris",
-		"/v1/campaigns/{campaign}/funnel", "/v1/campaigns/{campaign}/delays", "/v1/campaigns/{campaign}/cohorts?by=day", "/v1/heatmap?campaigns={campaign}", "/v1/anomalies?campaigns={campaign}&metric=open&resolution=hour")
+		"/v1/campaigns/{campaign}/funnel", "/v1/campaigns/{campaign}/delays", "/v1/campaigns/{campaign}/cohorts", "/v1/heatmap?campaigns={campaign}", "/v1/anomalies?campaigns={campaign}&metric=open&resolution=hour")
 	for _, by := range []string{"link", "country", "client", "os", "device", "machine", "domain", "provider", "reason"} {
 		add("campaign", "/v1/campaigns/{campaign}/breakdown?by="+by)
 		add("breakdowns", "/v1/breakdown?by="+by, "/v1/breakdown?by="+by+"&since={month_ago_day}")
