@@ -27,7 +27,7 @@ func endpoints() []endpoint {
 	}
 	add("campaigns", "/v1/campaigns?limit=50", "/v1/series?resolution=day", "/v1/series?resolution=hour&since={week_ago}", "/v1/series?resolution=5m&since={day_ago}")
 	add("campaign", overviewPath, "/v1/campaigns/{campaign}?step=5m", "/v1/campaigns/{campaign}/series?resolution=hour", "/v1/campaigns/{campaign}/series?resolution=day&basis=send&tz=Europe/Paris",
-		"/v1/campaigns/{campaign}/funnel", "/v1/campaigns/{campaign}/delays", "/v1/campaigns/{campaign}/cohorts", "/v1/heatmap?campaigns={campaign}", "/v1/anomalies?campaigns={campaign}&metric=open&resolution=hour")
+		"/v1/campaigns/{campaign}/funnel", "/v1/campaigns/{campaign}/delays", "/v1/campaigns/{campaign}/cohorts", "/v1/campaigns/{campaign}/heatmap?tz=Europe/Paris", "/v1/campaigns/{campaign}/anomalies?resolution=hour")
 	for _, by := range []string{"link", "country", "client", "os", "device", "machine", "domain", "provider", "reason"} {
 		add("campaign", "/v1/campaigns/{campaign}/breakdown?by="+by)
 		add("breakdowns", "/v1/breakdown?by="+by, "/v1/breakdown?by="+by+"&since={month_ago_day}")
@@ -35,7 +35,7 @@ func endpoints() []endpoint {
 	add("campaign", "/v1/campaigns/{campaign}/bounces")
 	add("compare", "/v1/compare?campaigns={campaign},{another}", "/v1/series?resolution=hour&campaigns={campaign},{another}")
 	add("deliverability", "/v1/bounces", "/v1/deliverability?by=provider&resolution=day", "/v1/deliverability?by=domain&resolution=week", "/v1/hygiene", "/v1/rejections", "/v1/mailbox-providers")
-	add("behaviour", "/v1/delays", "/v1/funnel", "/v1/heatmap", "/v1/cohorts?by=week", "/v1/cohorts?by=day&since={month_ago_day}", "/v1/anomalies?metric=open&resolution=day")
+	add("behaviour", "/v1/delays", "/v1/funnel", "/v1/heatmap", "/v1/cohorts?by=week", "/v1/cohorts?by=day&since={month_ago_day}", "/v1/anomalies?resolution=day", "/v1/anomalies?resolution=hour&since={week_ago}")
 	add("recipient", "/v1/recipients/{recipient}", "/v1/triggers?recipient={recipient}", "/v1/deliveries?recipient={recipient}")
 	add("rules", "/v1/triggers", "/v1/deliveries", "/v1/rules", "/v1/suppressions", "/v1/suppressions?reason=hard_bounce&limit=100")
 	return list
