@@ -59,14 +59,6 @@ func (g *generator) next(e *schemas.Event) bool {
 	return true
 }
 
-// at is how far the timeline is.
-func (g *generator) at() float64 {
-	if len(g.pending) == 0 {
-		return 0
-	}
-	return float64(g.pending[0].posted) / 1000
-}
-
 // send sends the next message of all campaigns, and decides what becomes of it.
 func (g *generator) send() {
 	s := &g.sending[0]
