@@ -167,8 +167,7 @@ func (g *generator) post(e *schemas.Event, p *pending, sender int) {
 	w := &g.webhooks[sender]
 	if w.n >= w.size || p.posted >= w.from+1000 {
 		w.offset++
-		binary.BigEndian.PutUint64(w.id[:8], g.rng.Uint64())
-		binary.BigEndian.PutUint64(w.id[8:], g.rng.Uint64())
+		w.id = g.webhookID(p.posted)
 		w.from, w.n, w.size = p.posted, 0, 1+int32(g.rng.IntN(150))
 		w.received = g.stamp(w.from+1000) + schemas.Timestamp(g.rng.Int64N(900_000))
 	}
@@ -176,6 +175,14 @@ func (g *generator) post(e *schemas.Event, p *pending, sender int) {
 	e.ArrivedAt = w.received/1000*1000 + 3000 // the log append time is of milliseconds
 	e.RawRef = schemas.RawRef{WebhookID: w.id, Partition: int32(w.offset % 12), Offset: w.offset / 12, Index: w.n}
 	w.n++
+}
+
+// webhookID makes a UUID of version 7, as the gateway does.
+func (g *generator) webhookID(at int64) (id schemas.ID) {
+	binary.BigEndian.PutUint64(id[:8], uint64(g.stamp(at)/1000)<<16|g.rng.Uint64N(1<<16))
+	binary.BigEndian.PutUint64(id[8:], g.rng.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80
+	return id
 }
 
 func (g *generator) stamp(ms int64) schemas.Timestamp {
