@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -83,7 +84,7 @@ type options struct {
 	warmUp    time.Duration
 	freshness time.Duration
 	only      string
-	costs     bool // only what is read, of sizes and requests
+	sections  map[string]bool
 	profile   string
 	report    string
 }
@@ -99,11 +100,15 @@ var brief = options{
 	warmUp: 3 * time.Second, freshness: 6 * time.Second,
 }
 
+// sections are what can be measured. Sizes always are.
+var sections = []string{"costs", "catchup", "live"}
+
 func parse() (options, error) {
 	o, events := full, int64(20_000_000)
 	if os.Getenv("SHORT") != "" {
 		o, events = brief, 300_000
 	}
+	o.sections = map[string]bool{}
 	if text := os.Getenv("EVENTS"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 100_000 {
@@ -124,10 +129,16 @@ func parse() (options, error) {
 	flag.IntVar(&o.times, "times", o.times, "requests for each of the others")
 	flag.DurationVar(&o.freshness, "freshness", o.freshness, "how long freshness is measured")
 	flag.StringVar(&o.only, "only", "", "measure only the requests whose path holds this")
-	flag.BoolVar(&o.costs, "costs", false, "only sizes, and what each request reads by itself: without Kafka, and fit for a busy machine")
+	wanted := flag.String("sections", strings.Join(sections, ","), "what to measure; costs, which is what each request reads by itself, and sizes are fit for a busy machine")
 	flag.StringVar(&o.profile, "profile", "", "directory for CPU profiles of the measured process")
 	flag.StringVar(&o.report, "report", "", "file to write the report to, with the plot beside it")
 	flag.Parse()
+	for _, name := range strings.Split(*wanted, ",") {
+		if !slices.Contains(sections, name) {
+			return o, fmt.Errorf("-sections %s: want some of %s", *wanted, strings.Join(sections, ","))
+		}
+		o.sections[name] = true
+	}
 	for _, text := range strings.FieldsFunc(*growth, func(r rune) bool { return r == ',' }) {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 100_000 {

@@ -70,7 +70,7 @@ func measure(ctx context.Context, o options, events int64) (*measured, error) {
 	}
 	defer os.RemoveAll(work)
 	bus := &bus{}
-	if !o.costs {
+	if o.sections["catchup"] || o.sections["live"] {
 		if bus, err = startBus(ctx, o.kafka, filepath.Join(o.data, "kafka")); err != nil {
 			return nil, err
 		}
@@ -155,45 +155,60 @@ type running struct {
 
 func (r *running) all(ctx context.Context) error {
 	var err error
-	r.note("storage")
+	r.note("sizes")
 	if r.m.storage, err = measureStorage(ctx, r.conn); err != nil {
 		return err
 	}
-	r.note("requests by themselves")
 	list := endpoints()
 	if r.o.only != "" {
 		list = matching(list, r.o.only)
 	}
-	if r.m.answers, err = r.asker.measureCosts(ctx, r.conn, r.filler, list); err != nil || r.o.costs {
-		return err
+	for _, e := range list {
+		r.m.answers = append(r.m.answers, &answer{endpoint: e})
+	}
+	if r.o.sections["costs"] {
+		r.note("costs")
+		if err := r.asker.measureCosts(ctx, r.conn, r.filler, r.m.answers); err != nil {
+			return err
+		}
 	}
 	tail, err := openTail(filepath.Join(r.dir, "tail"))
 	if err != nil {
 		return err
 	}
+	l := &live{tail: tail, path: filepath.Join(r.dir, "tail")}
+	defer func() { l.tail.close() }()
+	if r.o.sections["catchup"] {
+		if err := r.catchUp(ctx, tail); err != nil {
+			return err
+		}
+	}
+	if r.o.sections["live"] {
+		return r.live(ctx, l)
+	}
+	return nil
+}
+
+func (r *running) catchUp(ctx context.Context, tail *tailReader) error {
 	backlog, events, err := r.bus.hide(ctx, tail, r.o.backlog)
 	if err != nil {
 		return err
 	}
 	defer backlog.close()
 	r.note("catch-up")
-	endProfile := r.profile(ctx, "catchup")
+	defer r.profile(ctx, "catchup")()
 	r.m.catchUp, err = measureCatchUp(ctx, r.bus, r.server, r.at.API, backlog, events)
-	endProfile()
-	if err != nil {
-		return err
-	}
-	return r.live(ctx, tail)
+	return err
 }
 
 // live measures what is measured while events arrive.
-func (r *running) live(ctx context.Context, tail *tailReader) error {
+func (r *running) live(ctx context.Context, l *live) error {
 	producer, err := newProducer(r.bus.kafka)
 	if err != nil {
 		return err
 	}
 	defer producer.Close()
-	l := &live{tail: tail, path: filepath.Join(r.dir, "tail"), out: &producing{client: producer}}
+	l.out = &producing{client: producer}
 	streaming, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- l.run(streaming) }()

@@ -66,23 +66,22 @@ func (a *asker) ask(ctx context.Context, path string) (status, size int, took ti
 
 // measureCosts asks for each endpoint twice, of the largest campaign, while nothing
 // else runs.
-func (a *asker) measureCosts(ctx context.Context, conn driver.Conn, f *filler, list []endpoint) ([]*answer, error) {
-	var answers []*answer
-	for _, e := range list {
-		x, path := &answer{endpoint: e}, f.fillWith(e.path, f.largest())
+func (a *asker) measureCosts(ctx context.Context, conn driver.Conn, f *filler, answers []*answer) error {
+	for _, x := range answers {
+		path := f.fillWith(x.path, f.largest())
 		// The first one may have to read marks, and what the API itself keeps.
 		for _, cost := range []*cost{&x.first, &x.cost} {
 			before, err := readCost(ctx, conn)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			status, size, took, err := a.ask(ctx, path)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			after, err := readCost(ctx, conn)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			*cost = after.less(before)
 			cost.ms = float64(took.Microseconds()) / 1000
@@ -90,9 +89,8 @@ func (a *asker) measureCosts(ctx context.Context, conn driver.Conn, f *filler, l
 				x.status = status
 			}
 		}
-		answers = append(answers, x)
 	}
-	return answers, nil
+	return nil
 }
 
 // readCost reads what all queries have read so far.

@@ -28,11 +28,6 @@ const (
 // ends with the results.
 func report(o options, all []*measured) error {
 	last := all[len(all)-1]
-	if o.costs {
-		writeCosts(os.Stdout, last)
-		writeStorage(os.Stdout, last)
-		return nil
-	}
 	var text strings.Builder
 	writeReport(&text, o, all, strings.TrimSuffix(filepath.Base(o.report), ".md")+".svg")
 	fmt.Print("\n" + text.String() + "\n")
@@ -60,15 +55,22 @@ type result struct {
 }
 
 func results(m *measured) []result {
-	slow := slowest(m.answers)
-	list := []result{number("overview", m.overview.times.P95, "ms", "<", aimOverview)}
-	if len(slow) > 0 {
+	var list []result
+	if m.overview != nil {
+		list = append(list, number("overview", m.overview.times.P95, "ms", "<", aimOverview))
+	}
+	if slow := slowest(m.answers); len(slow) > 0 {
 		list = append(list, number("slowest_page_query", slow[0].times.P95, "ms", "<", aimQuery))
 	}
+	if m.catchUp != nil {
+		list = append(list,
+			number("sink_events_per_s", m.catchUp.perSecond(), "events/s", ">=", aimSink),
+			number("sink_events_per_cpu_s", m.catchUp.perCPUSecond(), "events/cpu-s", "", 0))
+	}
+	if m.freshness != nil {
+		list = append(list, number("sink_freshness_p99", m.freshness.All.P99, "s", "<", aimFreshness))
+	}
 	return append(list,
-		number("sink_events_per_s", m.catchUp.perSecond(), "events/s", ">=", aimSink),
-		number("sink_events_per_cpu_s", m.catchUp.perCPUSecond(), "events/cpu-s", "", 0),
-		number("sink_freshness_p99", m.freshness.All.P99, "s", "<", aimFreshness),
 		number("storage_per_event_ids", m.storage.IDs, "bytes", "<=", aimIDs),
 		number("storage_per_event_rest", m.storage.Rest, "bytes", "<=", aimRest),
 		number("storage_per_event", m.storage.Total, "bytes", "<=", aimIDs+aimRest),
@@ -116,9 +118,14 @@ func writeReport(w io.Writer, o options, all []*measured, plot string) {
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", r.name, r.value, r.unit, r.aim, map[bool]string{true: "yes", false: "**no**"}[r.met])
 	}
 	writeQueries(w, last)
-	writeSinkSection(w, o, last)
+	if last.catchUp != nil {
+		writeCatchUp(w, last.catchUp)
+	}
+	if last.freshness != nil {
+		writeFreshness(w, o, last)
+	}
 	writeStorage(w, last)
-	if len(all) > 1 {
+	if len(all) > 1 && last.overview != nil && last.catchUp != nil {
 		writeGrowth(w, all, plot)
 	}
 }
@@ -141,6 +148,10 @@ func recordsText(records map[string]int64) string {
 func writeQueries(w io.Writer, m *measured) {
 	fmt.Fprintf(w, "\n## Queries\n\n%d clients, over HTTP, while %s events a second arrive and are taken in; campaigns drawn by Zipf. ClickHouse's caches of queries and of query conditions are off; its marks, the pages of the files and what the API itself keeps of all recipients and providers are warm. Alone: the request for the largest campaign by itself; queries, rows, marks, parts and MB are what it reads then; first: the first such request, with what is then kept.\n\n",
 		clients, short(m.liveRate))
+	if m.overview == nil {
+		writeCosts(w, m)
+		return
+	}
 	fmt.Fprintf(w, "Campaign overviews: %d, p50 %s, p95 %s, p99 %s, at most %s ms.\n\n", m.overview.times.N, figure(m.overview.times.P50), figure(m.overview.times.P95), figure(m.overview.times.P99), figure(m.overview.times.Max))
 	fmt.Fprintln(w, "| page | its slowest request | p95 ms |\n|---|---|---:|")
 	for _, x := range slowest(m.answers) {
@@ -169,9 +180,8 @@ func writeCosts(w io.Writer, m *measured) {
 	}
 }
 
-func writeSinkSection(w io.Writer, o options, m *measured) {
-	c := m.catchUp
-	fmt.Fprintf(w, "\n## Sink\n\nCatch-up: %s events with all that is derived from them, %s records, as live stages wrote them (a transaction each 100 ms of 10,000 events/s), taken in %s s with %s s of CPU, engine and merges included (%s busy).\n\n",
+func writeCatchUp(w io.Writer, c *caughtUp) {
+	fmt.Fprintf(w, "\n## The sink behind\n\n%s events with all that is derived from them, %s records, as live stages wrote them (a transaction each 100 ms of 10,000 events/s), taken in %s s with %s s of CPU, engine and merges included (%s busy).\n\n",
 		short(float64(c.Events)), short(float64(c.Records)), figure(c.Seconds), figure(c.CPU), fmt.Sprintf("%.0f %% of two cores", 100*c.CPU/c.Seconds/2))
 	fmt.Fprintln(w, "| table | rows inserted | rows an event | done after s |\n|---|---:|---:|---:|")
 	for _, table := range slices.Sorted(maps.Keys(c.Rows)) {
@@ -179,8 +189,11 @@ func writeSinkSection(w io.Writer, o options, m *measured) {
 			fmt.Fprintf(w, "| %s | %s | %s | %s |\n", table, short(float64(c.Rows[table])), figure(float64(c.Rows[table])/float64(c.Events)), figure(c.Finished[table]))
 		}
 	}
+}
+
+func writeFreshness(w io.Writer, o options, m *measured) {
 	f := m.freshness
-	fmt.Fprintf(w, "\nFreshness at %s events/s: from the call that produces a record to the answer of a query that shows it, over %s; looked at about every 50 ms.\n\n", short(f.Rate), o.freshness)
+	fmt.Fprintf(w, "\n## Freshness\n\nAt %s events/s: from the call that produces a record to the answer of a query that shows it, over %s; looked at about every 50 ms.\n\n", short(f.Rate), o.freshness)
 	fmt.Fprintln(w, "| table | probes | p50 s | p95 s | p99 s | max s |\n|---|---:|---:|---:|---:|---:|")
 	row := func(name string, d distribution) {
 		fmt.Fprintf(w, "| %s | %d | %s | %s | %s | %s |\n", name, d.N, figure(d.P50), figure(d.P95), figure(d.P99), figure(d.Max))
