@@ -51,7 +51,7 @@ is in effect. Commands run beside "posthorn up" find it by its data directory.`,
 		}
 	}
 	add("run", a.upCommand(), a.ingestCommand(), a.processorCommand(), a.analyticsCommand(), a.importCommand(), a.simulateCommand(), a.demoCommand())
-	add("look", a.campaignsCommand(), a.campaignCommand(), a.breakdownCommand(), a.statusCommand(), a.deliveriesCommand(), a.triggersCommand(), a.tailCommand(), a.verifyCommand(), a.reconcileCommand(), a.recipientCommand(), a.suppressionsCommand(), a.exportCommand())
+	add("look", a.campaignsCommand(), a.campaignCommand(), a.statsCommand(), a.statusCommand(), a.deliveriesCommand(), a.triggersCommand(), a.tailCommand(), a.verifyCommand(), a.reconcileCommand(), a.recipientCommand(), a.suppressionsCommand(), a.exportCommand())
 	add("mend", a.sourceCommand(), a.topicsCommand(), a.gatewaysCommand(), a.migrateCommand(), a.replayCommand(), a.rebuildCommand(), a.rulesCommand(), a.endpointsCommand(), a.configCommand(), a.engineCommand(), a.versionCommand())
 	return root
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/posthorn/posthorn/internal/config"
-	"github.com/posthorn/posthorn/schemas"
 )
 
 func (a *app) versionCommand() *cobra.Command {
@@ -63,30 +62,5 @@ wrong with it. The exit code is 1 if anything is.`,
 		},
 	}
 	config.AddFlags(cmd.Flags())
-	return cmd
-}
-
-func (a *app) recipientCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "recipient", Short: "Recipient ids"}
-	id := &cobra.Command{
-		Use: "id ADDRESS...", Short: "Print the id of an address, for SQL", Args: cobra.MinimumNArgs(1),
-		Example: `  posthorn recipient id anna@example.org`,
-		RunE: func(cmd *cobra.Command, addresses []string) error {
-			cfg, err := a.load(cmd, config.NeedRecipientSecret)
-			if err != nil {
-				return err
-			}
-			secret, err := cfg.RecipientSecret.Value()
-			if err != nil {
-				return fmt.Errorf("recipient_secret: %w", err)
-			}
-			for _, address := range addresses {
-				fmt.Fprintln(a.out, schemas.RecipientID([]byte(secret), address))
-			}
-			return nil
-		},
-	}
-	config.AddFlags(id.Flags(), "data")
-	cmd.AddCommand(id)
 	return cmd
 }

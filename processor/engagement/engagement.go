@@ -11,7 +11,8 @@
 // # The set
 //
 //   - Events are one by event_id. Of versions that differ, the one that arrived
-//     first counts, at a tie the one that occurred first.
+//     first counts, at a tie the one that occurred first, then that of the lesser
+//     source.
 //   - Events without a message id belong to the message "~" + campaign_id of
 //     their recipient.
 //   - A fact that events carry of their message (campaign, its name, custom id,
@@ -52,6 +53,17 @@
 // So windows and late total together are what all events make. Late counts may
 // be negative: a message that turns out to belong to another campaign stays in
 // closed windows of the one it was in.
+//
+// # Breakdowns
+//
+// What a message contributes is broken down as well: above campaigns by tenant,
+// account, source and list, in the windows of campaigns (grain.go), and by day of
+// the send by what the dimensions of schemas.BreakdownDelta say (breakdown.go).
+// These deltas, too, are what it contributes now minus what it contributed before;
+// nothing is kept of them. Source and list of a message are those of the first of
+// its events that has one, of versions of an event the one that counts. Machines
+// are as judged with the message. Folded events count without country, client,
+// device, and link. A recipient is counted where its address is known.
 //
 // # Rules
 //
