@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"github.com/posthorn/posthorn/analytics"
 )
 
@@ -100,9 +102,26 @@ func untilOwned(ctx context.Context, url string) error {
 	}
 }
 
-// ends is how many offsets the topics of the sink have.
-func (b *bus) ends(ctx context.Context) (n int64, err error) {
-	ends, err := b.admin.ListCommittedOffsets(ctx, analytics.SinkTopics()...)
+// ends is how many offsets the topics of the sink have, once no transaction is
+// open: a commit is answered before it is in all partitions.
+func (b *bus) ends(ctx context.Context) (int64, error) {
+	for {
+		all, err := b.offsets(ctx, b.admin.ListEndOffsets)
+		if err != nil {
+			return 0, err
+		}
+		committed, err := b.offsets(ctx, b.admin.ListCommittedOffsets)
+		if err != nil || committed >= all {
+			return committed, err
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (b *bus) offsets(ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (n int64, err error) {
+	ends, err := list(ctx, analytics.SinkTopics()...)
 	if err == nil {
 		err = ends.Error()
 	}

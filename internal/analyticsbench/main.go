@@ -96,7 +96,7 @@ var full = options{
 
 // brief is a smoke test of about a minute: its figures mean nothing.
 var brief = options{
-	days: 57, seed: 1, backlog: 60_000, tail: 300_000, kafka: "embedded", overviews: 100, times: 3,
+	days: 57, seed: 1, backlog: 30_000, tail: 60_000, kafka: "embedded", overviews: 100, times: 3,
 	warmUp: 3 * time.Second, freshness: 6 * time.Second,
 }
 
@@ -121,7 +121,7 @@ func parse() (options, error) {
 	flag.Float64Var(&o.days, "days", o.days, "days that they are of")
 	flag.Uint64Var(&o.seed, "seed", o.seed, "of what is made")
 	flag.Int64Var(&o.backlog, "backlog", o.backlog, "events that the sink catches up with")
-	flag.Int64Var(&o.tail, "tail", o.tail, "events made for the backlog and for what arrives while queries run")
+	flag.Int64Var(&o.tail, "tail", o.tail, "events made for the backlog and for what arrives while queries run; a fifth of the others at most, and used again where it ends")
 	flag.StringVar(&o.kafka, "kafka", o.kafka, "Kafka to measure with: apache or embedded")
 	flag.StringVar(&o.data, "data", o.data, "directory that keeps what was loaded for the next run; a temporary one if empty")
 	flag.BoolVar(&o.fresh, "fresh", false, "load again what -data holds: after a change of stages, sink or tables")

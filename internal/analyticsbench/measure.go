@@ -60,8 +60,11 @@ func bench(ctx context.Context) error {
 func measure(ctx context.Context, o options, events int64) (*measured, error) {
 	dir := filepath.Join(o.data, fmt.Sprint(events))
 	m := &measured{Events: events}
+	// The tail is of the same days as what is loaded: with fewer events it is shorter.
+	tail := min(o.tail, events/5)
+	o.backlog = min(o.backlog, tail/2)
 	var err error
-	if m.manifest, err = loaded(ctx, o, dir, loadSpec{Seed: o.seed, Events: events, Tail: o.tail, Days: o.days}); err != nil {
+	if m.manifest, err = loaded(ctx, o, dir, loadSpec{Seed: o.seed, Events: events, Tail: tail, Days: o.days}); err != nil {
 		return nil, err
 	}
 	work := filepath.Join(o.data, "work")
