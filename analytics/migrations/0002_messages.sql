@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS {{table "messages"}}
     revision               Int64 COMMENT 'Number of distinct events that it was derived from: grows with every change.' CODEC(ZSTD(1)),
     kafka_partition        Int32 COMMENT 'Partition of the record in its topic.' CODEC(ZSTD(1)),
     kafka_offset           Int64 COMMENT 'Offset of the record in its partition.' CODEC(Delta, ZSTD(1)),
-    INDEX campaign campaign_id TYPE set(64) GRANULARITY 4
+    INDEX campaign campaign_id TYPE set(64) GRANULARITY 4,
+    INDEX recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 4
 )
 ENGINE = {{engine "Replacing" "revision"}}
 ORDER BY (tenant, account, message_id, recipient_id)
