@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race chaos chaos-ingest chaos-delivery chaos-sink bench bench-engine bench-ingest bench-trigger microbench verify lint vuln generate clean screenshots
+.PHONY: help build demo test race chaos chaos-ingest chaos-delivery chaos-sink bench bench-engine bench-ingest bench-trigger microbench verify lint vuln generate clean screenshots bench-analytics
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,10 @@ bench-trigger: build ## from the POST of a webhook to the arrival of its callbac
 
 bench-engine: ## the stream engine beside Kafka Streams and goka, large state, failover, latency, idle cost (ARGS='-sections engines')
 	@$(GO) run ./internal/enginebench $(ARGS)
+
+bench-analytics: build ## sink, freshness and the API's queries on 20 million events (SHORT=1: a smoke test; EVENTS=20000000; ARGS='-data DIR -growth 2000000')
+	bin/posthorn engine
+	@SHORT=$(SHORT) EVENTS=$(EVENTS) $(GO) run ./internal/analyticsbench $(ARGS)
 
 microbench: ## benchmarks of single functions (BENCH=regexp, BENCHTIME=1s)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) ./...
