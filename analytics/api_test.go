@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -21,6 +23,9 @@ func fill(t testing.TB, conn driver.Conn, topic string, recs ...schemas.Record) 
 	fillFrom(t, conn, topic, 0, recs...)
 }
 
+// fillGeneration is the generation whose tables fill writes.
+var fillGeneration = schemas.FirstGeneration
+
 // fillFrom inserts records as those from an offset on.
 func fillFrom(t testing.TB, conn driver.Conn, topic string, offset int, recs ...schemas.Record) {
 	t.Helper()
@@ -28,7 +33,11 @@ func fillFrom(t testing.TB, conn driver.Conn, topic string, offset int, recs ...
 		if to.topic != topic {
 			continue
 		}
-		rows := to.rows(to.names)
+		var names []string
+		for _, name := range to.names {
+			names = append(names, fillGeneration.Table(name))
+		}
+		rows := to.rows(names)
 		for i, rec := range recs {
 			if err := rows.add(serde, &kgo.Record{Topic: topic, Offset: int64(offset + i), Value: serde.Append(nil, topic, rec)}); err != nil {
 				t.Fatal(err)
@@ -38,13 +47,18 @@ func fillFrom(t testing.TB, conn driver.Conn, topic string, offset int, recs ...
 	}
 }
 
+var insertNumber atomic.Int64
+
+// insert gives each block a token of its own: without one ClickHouse would drop
+// what is the same as before.
 func insert(t testing.TB, conn driver.Conn, rows rows) {
 	t.Helper()
 	for _, b := range rows.blocks() {
 		if b.len() == 0 {
 			continue
 		}
-		if err := b.insert(t.Context(), conn); err != nil {
+		ctx := clickhouse.Context(t.Context(), clickhouse.WithSettings(insertSettings(fmt.Sprint("test ", insertNumber.Add(1)))))
+		if err := b.insert(ctx, conn); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -77,8 +77,8 @@ func TestExpose(t *testing.T) {
 		}
 	}
 	// deliveries is one for all; the live ones are a table and its public name.
-	want := uint64(2*len(derivedTables()) + len([]string{"deliveries", "campaigns", "mailbox_providers", "schema_migrations"}))
-	if n := number(t, conn, "SELECT count() FROM system.tables WHERE database = currentDatabase()"); n != want || count() != 5 {
+	want := uint64(2*len(derivedTables()) + len([]string{"deliveries", "mailbox_providers", "schema_migrations"}))
+	if n := number(t, conn, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND engine != 'View'"); n != want || count() != 5 {
 		t.Errorf("%d tables are left, want %d; %d messages, want 5", n, want, count())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -27,8 +28,9 @@ type lane struct {
 	log     *slog.Logger
 	state   *laneState
 
-	member *membership
-	rows   rows
+	member  *membership
+	rows    rows
+	checked atomic.Int64 // when the tables' columns were looked at last, Unix ns
 }
 
 // run takes part in the lane's group until ctx ends or nothing can go on.
@@ -165,45 +167,63 @@ func still(at map[int32]int64) vector {
 // ClickHouse drops those that it has.
 func (l *lane) insert(ctx context.Context, topicID string, b batch) error {
 	defer l.rows.reset()
-	l.rows.reset()
-	newest := time.Time{}
-	err := b.each(func(rec *kgo.Record) error {
-		if rec.Timestamp.After(newest) {
-			newest = rec.Timestamp
-		}
-		if rec.Value == nil { // A tombstone of a compacted topic.
-			return nil
-		}
-		if err := l.rows.add(l.cfg.Serde, rec); err != nil {
-			if temporary(err) {
-				return fmt.Errorf("decoding record: %w", err)
-			}
-			return l.letters.send(ctx, rec, err)
-		}
-		return nil
-	})
-	if err != nil {
+	out := map[*kgo.Record]bool{}
+	if err := l.fill(ctx, b, out); err != nil {
 		return err
 	}
-	for i, block := range l.rows.blocks() {
-		if block.len() == 0 {
+	blocks := l.rows.blocks()
+	if err := l.checkDrift(ctx, blocks); err != nil {
+		return err
+	}
+	for i, name := range l.target.names {
+		if blocks[i].len() == 0 {
 			continue
 		}
-		name := l.target.names[i]
-		if err := l.deliver(ctx, name, block, b.vector.token(name, topicID, l.number)); err != nil {
+		token := b.vector.token(name, topicID, l.number)
+		err := l.deliver(ctx, i, blocks[i], token)
+		if hasCode(err, contentCodes) {
+			if err = l.deliverRest(ctx, i, b, out, token, err); err == nil {
+				err = l.fill(ctx, b, out) // the other tables are given all of it
+			}
+			blocks = l.rows.blocks()
+		}
+		if err != nil {
 			return err
 		}
-		l.metrics.rows.WithLabelValues(name).Add(float64(block.len()))
+		l.metrics.rows.WithLabelValues(name).Add(float64(blocks[i].len()))
 	}
 	at := make(map[int32]int64, len(b.vector))
 	for p, s := range b.vector {
 		at[p] = s.to
 	}
-	l.state.moved(at, newest)
+	l.state.moved(at, b.newest())
 	return nil
 }
 
-func (l *lane) deliver(ctx context.Context, table string, block block, token string) error {
+// fill makes rows of a batch but for the records that are out. What cannot be
+// decoded becomes a dead letter, and is out from then on.
+func (l *lane) fill(ctx context.Context, b batch, out map[*kgo.Record]bool) error {
+	l.rows.reset()
+	return b.each(func(rec *kgo.Record) error {
+		if out[rec] || rec.Value == nil { // nil: a tombstone of a compacted topic
+			return nil
+		}
+		err := l.rows.add(l.cfg.Serde, rec)
+		if err == nil {
+			return nil
+		}
+		if temporary(err) {
+			return fmt.Errorf("decoding record: %w", err)
+		}
+		out[rec] = true
+		return l.letters.send(ctx, rec, err)
+	})
+}
+
+// deliver inserts a block, and gives up only where ctx ends, or where trying again
+// is of no use: content that is refused, a table that has changed.
+func (l *lane) deliver(ctx context.Context, i int, block block, token string) error {
+	name := l.target.names[i]
 	settings := insertSettings(token)
 	if l.cluster {
 		maps.Copy(settings, quorum)
@@ -214,14 +234,22 @@ func (l *lane) deliver(ctx context.Context, table string, block block, token str
 		err := block.insert(clickhouse.Context(attempt, clickhouse.WithSettings(settings)), l.conn)
 		cancel()
 		if err == nil {
-			l.metrics.seconds.WithLabelValues(table).Observe(time.Since(began).Seconds())
+			l.metrics.seconds.WithLabelValues(name).Observe(time.Since(began).Seconds())
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		err = fmt.Errorf("table %s: %w", table, err)
-		l.metrics.failures.WithLabelValues(table, "insert").Inc()
+		l.metrics.failures.WithLabelValues(name, "insert").Inc()
+		err = fmt.Errorf("table %s: %w", name, err)
+		if hasCode(err, contentCodes) {
+			return err
+		}
+		if hasCode(err, driftCodes) {
+			if drift := checkColumns(ctx, l.conn, l.target.tables[i], block.types()); errors.Is(drift, errDrift) {
+				return drift
+			}
+		}
 		if l.state.failed(err) {
 			l.log.Error("insert failed, trying again", "error", err)
 		}
@@ -241,10 +269,12 @@ func insertSettings(token string) clickhouse.Settings {
 		"async_insert": 0,
 		// One block: the token counts by block, so that a batch cut in two
 		// could be kept by half.
-		"max_insert_threads":          1,
-		"max_insert_block_size":       maxBlockRows,
-		"min_insert_block_size_rows":  maxBlockRows,
-		"min_insert_block_size_bytes": maxBlockBytes,
+		"max_insert_threads": 1,
+		// Events that waited for long may be of many months.
+		"max_partitions_per_insert_block": 0,
+		"max_insert_block_size":           maxBlockRows,
+		"min_insert_block_size_rows":      maxBlockRows,
+		"min_insert_block_size_bytes":     maxBlockBytes,
 	}
 }
 

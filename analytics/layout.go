@@ -18,6 +18,7 @@ import (
 //	{{engine "Replacing" "v"}} ReplacingMergeTree(v), or its replicated kind
 //	{{once}}                   settings by which an insert that is repeated is dropped
 //	{{distributed "events"}}   in a cluster the table that is read; else nothing
+//	{{sums "opens clicks"}}    sum(b.opens) AS opens, sum(b.clicks) AS clicks
 //	{{view "campaigns"}}       a view, in a cluster on all nodes
 //	{{everywhere "t"}}, {{engineEverywhere "Replacing" "v"}}
 //	                           a table of which every node has all rows
@@ -52,6 +53,7 @@ func (l Layout) render(m Migration) (string, error) {
 		"engine":           func(kind string, args ...string) string { return l.engine(shardPath, kind, args) },
 		"engineEverywhere": func(kind string, args ...string) string { return l.engine(nodePath, kind, args) },
 		"once":             l.once,
+		"sums":             sumColumns,
 		"distributed": func(name string) string {
 			if l.Cluster == "" {
 				return ""
@@ -67,6 +69,15 @@ func (l Layout) render(m Migration) (string, error) {
 		return "", fmt.Errorf("migration %s: %w", m.Name, err)
 	}
 	return out.String(), nil
+}
+
+// sumColumns writes the sums of columns of a table b, by their names.
+func sumColumns(columns string) string {
+	var list []string
+	for _, c := range strings.Fields(columns) {
+		list = append(list, "sum(b."+c+") AS "+c)
+	}
+	return strings.Join(list, ", ")
 }
 
 // statements are what a migration executes.

@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -37,18 +38,23 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 // lagCollector exports what Status says of the lanes that are owned here.
 type lagCollector struct {
-	sink      *Sink
-	lag, seen *prometheus.Desc
+	sink             *Sink
+	lag, seen, fresh *prometheus.Desc
 }
 
 func newLagCollector(s *Sink) *lagCollector {
 	return &lagCollector{s,
 		prometheus.NewDesc("posthorn_sink_lag_records", "Offsets that are not in ClickHouse yet.", []string{"topic", "lane"}, nil),
 		prometheus.NewDesc("posthorn_sink_newest_record_seconds", "Unix time of the newest record in ClickHouse.", []string{"topic", "lane"}, nil),
+		prometheus.NewDesc("posthorn_sink_freshness_seconds", "For how long records have not been in ClickHouse: the age of the newest one that is, while others are not, and no longer than they wait; 0 while none does.", []string{"table"}, nil),
 	}
 }
 
-func (c *lagCollector) Describe(out chan<- *prometheus.Desc) { out <- c.lag; out <- c.seen }
+func (c *lagCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.lag
+	out <- c.seen
+	out <- c.fresh
+}
 
 func (c *lagCollector) Collect(out chan<- prometheus.Metric) {
 	for _, l := range c.sink.Status().Lanes {
@@ -62,5 +68,8 @@ func (c *lagCollector) Collect(out chan<- prometheus.Metric) {
 		if !l.Newest.IsZero() {
 			out <- prometheus.MustNewConstMetric(c.seen, prometheus.GaugeValue, float64(l.Newest.UnixMilli())/1000, l.Topic, lane)
 		}
+	}
+	for table, age := range c.sink.Freshness(time.Now()) {
+		out <- prometheus.MustNewConstMetric(c.fresh, prometheus.GaugeValue, age.Seconds(), table)
 	}
 }

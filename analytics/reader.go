@@ -39,9 +39,10 @@ type reader struct {
 	queues map[int32]*queue
 	rows   int
 	bytes  int
-	first  time.Time // when the oldest record that waits was read
-	last   time.Time // when the last batch began
-	large  bool      // it had many rows
+	first  time.Time       // when the oldest record that waits was read
+	ends   map[int32]int64 // where the partitions ended when they were read last
+	last   time.Time       // when the last batch began
+	large  bool            // it had many rows
 }
 
 // queue is what was read of a partition and is in no batch yet.
@@ -52,7 +53,7 @@ type queue struct {
 }
 
 func newReader(cfg kafka.Config, topic string, start map[int32]int64) (*reader, error) {
-	r := &reader{topic: topic, queues: map[int32]*queue{}}
+	r := &reader{topic: topic, queues: map[int32]*queue{}, ends: map[int32]int64{}}
 	offsets := make(map[int32]kgo.Offset, len(start))
 	for p, at := range start {
 		offsets[p] = kgo.NewOffset().At(at)
@@ -95,8 +96,21 @@ func (r *reader) poll(ctx context.Context, deadline time.Time, n int) error {
 			return fmt.Errorf("reading %s partition %d: %w", e.Topic, e.Partition, e.Err)
 		}
 	}
-	fetches.EachRecord(r.push)
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if p.LastStableOffset > 0 {
+			r.ends[p.Partition] = p.LastStableOffset
+		}
+		p.EachRecord(r.push)
+	})
 	return nil
+}
+
+// behind is how many offsets are there to be read.
+func (r *reader) behind() (n int64) {
+	for p, q := range r.queues {
+		n += max(0, r.ends[p]-q.next)
+	}
+	return n
 }
 
 func (r *reader) push(rec *kgo.Record) {
@@ -123,6 +137,11 @@ const (
 	largeFactor = 3
 )
 
+// catchUp is how long a batch waits at most to become full, while there is enough
+// in the topic to fill it: after an outage a few large inserts do in minutes what
+// many small ones would not.
+const catchUp = 5 * time.Second
+
 // nextBatch waits for a batch. Without records it returns an empty one after idle,
 // whose vector says how far control records have moved the lane.
 func (r *reader) nextBatch(ctx context.Context, lim limits, idle time.Duration) (batch, error) {
@@ -137,6 +156,9 @@ func (r *reader) nextBatch(ctx context.Context, lim limits, idle time.Duration) 
 			}
 			if begin := r.last.Add(interval); begin.After(deadline) {
 				deadline = begin
+			}
+			if full := r.first.Add(catchUp); full.After(deadline) && r.behind() >= int64(lim.rows-r.rows) {
+				deadline = full
 			}
 		}
 		if r.rows >= lim.rows || r.bytes >= lim.bytes || !time.Now().Before(deadline) {
@@ -217,4 +239,16 @@ func (b batch) each(f func(*kgo.Record) error) error {
 		}
 	}
 	return nil
+}
+
+// newest is the time of the newest record.
+func (b batch) newest() (at time.Time) {
+	for _, records := range b.records {
+		for _, rec := range records {
+			if rec.Timestamp.After(at) {
+				at = rec.Timestamp
+			}
+		}
+	}
+	return at
 }

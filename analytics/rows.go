@@ -29,6 +29,8 @@ type rows interface {
 // block is the rows of one insert.
 type block interface {
 	len() int
+	// types are the columns that are filled.
+	types() []clickhouse.ColumnNameAndType
 	// insert writes all rows as one block. It may be called again after an
 	// error: the rows stay.
 	insert(ctx context.Context, conn driver.Conn) error
@@ -86,7 +88,7 @@ func (t *tableRows[R, P]) blocks() []block { return []block{&t.columnBlock} }
 type columnBlock struct {
 	outputs []output
 	query   string
-	types   []clickhouse.ColumnNameAndType
+	typed   []clickhouse.ColumnNameAndType
 	n       int
 	scratch []byte
 }
@@ -96,7 +98,7 @@ func newColumnBlock(table string, outputs []output) columnBlock {
 	var names []string
 	for _, c := range outputs {
 		names = append(names, c.title())
-		b.types = append(b.types, clickhouse.ColumnNameAndType{Name: c.title(), Type: c.wire()})
+		b.typed = append(b.typed, clickhouse.ColumnNameAndType{Name: c.title(), Type: c.wire()})
 	}
 	b.query = fmt.Sprintf("INSERT INTO %s (%s)", table, strings.Join(names, ", "))
 	return b
@@ -104,9 +106,11 @@ func newColumnBlock(table string, outputs []output) columnBlock {
 
 func (b *columnBlock) len() int { return b.n }
 
+func (b *columnBlock) types() []clickhouse.ColumnNameAndType { return b.typed }
+
 func (b *columnBlock) insert(ctx context.Context, conn driver.Conn) (err error) {
 	// With the types given, the driver need not ask for them before each insert.
-	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(b.types))
+	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(b.typed))
 	batch, err := conn.PrepareBatch(ctx, b.query, driver.WithReleaseConnection())
 	if err != nil {
 		return fmt.Errorf("preparing insert: %w", err)
@@ -117,8 +121,8 @@ func (b *columnBlock) insert(ctx context.Context, conn driver.Conn) (err error) 
 		}
 	}()
 	to := batch.Columns()
-	if len(to) != len(b.types) {
-		return fmt.Errorf("preparing insert: %d columns instead of %d", len(to), len(b.types))
+	if len(to) != len(b.typed) {
+		return fmt.Errorf("preparing insert: %d columns instead of %d", len(to), len(b.typed))
 	}
 	for i, c := range b.outputs {
 		b.scratch = c.encode(b.scratch[:0])

@@ -190,11 +190,12 @@ func TestABatchInOneOfItsTablesIsCompleted(t *testing.T) {
 		}
 		to := tables(1)[slices.Index(SinkTopics(), schemas.TopicBreakdownDeltas)]
 		l := &lane{cfg: cfg, target: to, conn: conn, metrics: newMetrics(nil), state: newLaneState("", 0), rows: to.rows(to.names)}
+		l.target.tables = to.names
 		l.state.begin(map[int32]int64{0: 0})
 		if err := b.each(func(rec *kgo.Record) error { return l.rows.add(serde, rec) }); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.deliver(t.Context(), name, l.rows.blocks()[i], b.vector.token(name, "topic", 0)); err != nil {
+		if err := l.deliver(t.Context(), i, l.rows.blocks()[i], b.vector.token(name, "topic", 0)); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {

@@ -220,6 +220,12 @@ func (s *Sink) checkLane(ctx context.Context, layout Layout, l *lane) error {
 		}
 		l.target.tables = append(l.target.tables, table)
 	}
+	for i, b := range l.target.rows(l.target.tables).blocks() {
+		if err := checkColumns(ctx, l.conn, l.target.tables[i], b.types()); err != nil {
+			return err
+		}
+	}
+	l.checked.Store(time.Now().UnixNano())
 	return nil
 }
 

@@ -42,6 +42,22 @@ func (s *Sink) Status() SinkStatus {
 	return st
 }
 
+// Freshness tells by table for how long what is in Kafka has not been in
+// ClickHouse, of the lanes that are owned here.
+func (s *Sink) Freshness(now time.Time) map[string]time.Duration {
+	ages := map[string]time.Duration{}
+	for _, l := range s.lanes {
+		age, known := l.state.freshness(now)
+		if !known {
+			continue
+		}
+		for _, table := range l.target.names {
+			ages[table] = max(ages[table], age)
+		}
+	}
+	return ages
+}
+
 // Ready returns nil while every lane that is owned here gets on.
 func (s *Sink) Ready() error {
 	for _, l := range s.Status().Lanes {
@@ -61,6 +77,7 @@ type laneState struct {
 	st     LaneStatus
 	end    map[int32]int64
 	change time.Time
+	behind time.Time // since when there is something that is not in, zero: all is
 }
 
 func newLaneState(topic string, lane int) *laneState {
@@ -129,6 +146,12 @@ func (s *laneState) reckon() {
 	for p, o := range s.st.Positions {
 		s.st.Lag += max(0, s.end[p]-o)
 	}
+	switch {
+	case s.st.Lag == 0:
+		s.behind = time.Time{}
+	case s.behind.IsZero():
+		s.behind = time.Now()
+	}
 	if before <= 0 && s.st.Lag > 0 {
 		s.change = time.Now() // The lag begins now.
 	}
@@ -141,4 +164,24 @@ func (s *laneState) status() LaneStatus {
 	st.Positions = maps.Clone(st.Positions)
 	st.Stuck = st.Owned && st.Lag > 0 && time.Since(s.change) > stuckAfter
 	return st
+}
+
+// freshness is for how long what is in Kafka has not been in ClickHouse: the age
+// of the newest record that is in, but no longer than something waits; 0 while
+// nothing does, however long ago the last record came. It is unknown where the
+// lane is not owned or Kafka does not tell.
+func (s *laneState) freshness(now time.Time) (age time.Duration, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.st.Lag < 0 {
+		return 0, false
+	}
+	if s.behind.IsZero() {
+		return 0, true
+	}
+	since := s.behind
+	if s.st.Newest.After(since) {
+		since = s.st.Newest
+	}
+	return max(0, now.Sub(since)), true
 }

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS {{table "campaign_statistics"}}
     campaign_name   LowCardinality(String) COMMENT 'Its name.',
     basis           LowCardinality(String) COMMENT 'How counts are put into windows: lifetime (one total), event_time, send_time; event_time_late and send_time_late are totals of what came after its window was closed.',
     window_start    DateTime('UTC') COMMENT 'Start of the window of five minutes; 1970-01-01 where there is none.' CODEC(Delta, ZSTD(1)),
-    window_seconds  UInt32 COMMENT 'Length of the window; 0 where there is none.' CODEC(ZSTD(1)),
+    window_seconds  Int32 COMMENT 'Length of the window; 0 where there is none.' CODEC(ZSTD(1)),
     messages        Int64 COMMENT 'Messages processed: what Mailjet calls Total.' CODEC(ZSTD(1)),
     queued          Int64 COMMENT 'Messages whose outcome is queued.' CODEC(ZSTD(1)),
     deferred        Int64 COMMENT 'Messages whose outcome is deferred.' CODEC(ZSTD(1)),
