@@ -208,14 +208,14 @@ func (s *RecipientSummary) count(c *schemas.Counters) {
 	}
 }
 
-// recipientMessages reads the newest revision of each message. What FINAL would
+// recipientMessages reads the last record of each message. What FINAL would
 // read of the table is not bounded by a recipient.
 func (a *API) recipientMessages(ctx context.Context, answer *Recipient) error {
 	answer.Messages = []RecipientMessage{}
 	const query = `SELECT message_id, account, provider, campaign_id, campaign_name, custom_id, outcome, bounce_class, reject_reason,
 sent_at, delivered_at, first_opened_at, first_human_opened_at, first_clicked_at, first_human_clicked_at, bounced_at, complained_at, unsubscribed_at,
 opens, human_opens, clicks, human_clicks, last_event_at
-FROM (SELECT * FROM messages WHERE tenant = ? AND recipient_id = ? ORDER BY revision DESC, kafka_offset DESC LIMIT 1 BY account, message_id)
+FROM (SELECT * FROM messages WHERE tenant = ? AND recipient_id = ? ORDER BY kafka_offset DESC LIMIT 1 BY account, message_id)
 ORDER BY last_event_at DESC, message_id DESC LIMIT ?`
 	return a.each(ctx, "messages", query, []any{a.cfg.Tenant, answer.ID, recipientRows}, func(rows driver.Rows) error {
 		var m RecipientMessage
