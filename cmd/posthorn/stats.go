@@ -19,7 +19,7 @@ import (
 
 // statistic is a command that asks the HTTP API one thing and shows the answer.
 type statistic struct {
-	use, short, long, example string
+	use, short, example string
 	path                      string
 	flags                     map[string]string // name of a parameter -> what it is
 	answer                    func() any
