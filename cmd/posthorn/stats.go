@@ -20,10 +20,10 @@ import (
 // statistic is a command that asks the HTTP API one thing and shows the answer.
 type statistic struct {
 	use, short, example string
-	path                      string
-	flags                     map[string]string // name of a parameter -> what it is
-	answer                    func() any
-	print                     func(io.Writer, any) error
+	path                string
+	flags               map[string]string // name of a parameter -> what it is
+	answer              func() any
+	print               func(io.Writer, any) error
 }
 
 // Flags that several statistics have.
