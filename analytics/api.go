@@ -50,8 +50,12 @@ type API struct {
 	closing chan struct{} // closed by Close
 	close   sync.Once
 
-	tenantDays kept[[]providerDay]
-	recipients kept[recipientsKnown]
+	// What is kept, see kept.
+	recipients     kept[recipientsKnown]
+	daysByProvider keptBy[string, []providerDay]
+	tenantBounces  keptBy[sentBetween, bouncesFound]
+	tenantDomains  keptBy[domainsAsked, domainsFound]
+	tenantCourses  keptBy[coursesAsked, []valueCourse]
 }
 
 // NewAPI makes the handler of the routes, which openapi.json describes, the
@@ -82,8 +86,9 @@ func NewAPI(cfg APIConfig) *API {
 		cfg: cfg, mux: http.NewServeMux(),
 		queries: make(chan struct{}, cfg.MaxQueries), exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
 	}
-	a.tenantDays.work, a.tenantDays.limit = a.readTenantDays, keptLimit
+	a.daysByProvider.work, a.tenantBounces.work = a.readDays, a.readTenantBounces
 	a.recipients.work, a.recipients.limit = a.readRecipients, keptLimit
+	a.tenantDomains.work, a.tenantCourses.work = a.readTenantDomains, a.readTenantCourses
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}

@@ -24,7 +24,7 @@ var offered = settingSet(
 	"max_bytes_before_external_group_by", "max_bytes_before_external_sort", "readonly",
 	// Semantics of queries.
 	"final", "join_use_nulls", "group_by_use_nulls", "session_timezone", "prefer_column_name_to_alias",
-	"optimize_read_in_order", "use_query_cache", "use_skip_indexes_if_final", "do_not_merge_across_partitions_select_final",
+	"optimize_read_in_order", "use_query_cache", "use_query_condition_cache", "use_skip_indexes_if_final", "do_not_merge_across_partitions_select_final",
 	"mutations_sync", "alter_sync", "lightweight_deletes_sync", "allow_nondeterministic_mutations",
 	"allow_suspicious_low_cardinality_types",
 	// Output.
