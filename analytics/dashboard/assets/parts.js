@@ -24,7 +24,7 @@ export function funnelPanel(page, path, params = {}) {
         funnelPicture(drawn, "Funnel: " + drawn.map(s => `${s.name} ${num(s.messages)}`).join(", ")),
         behind("The same as a table", () => table({
           caption: "Funnel", rows: drawn, columns: [
-            { name: "Step", cell: s => s.name }, { name: "Messages that are", wrap: true, cell: s => s.requires.map(words).join(" and ") },
+            { name: "Step", cell: s => s.name }, { name: "Messages that are", wrap: true, cell: s => s.requires.map(words).join(" and ") || "any" },
             { name: "Messages", number: true, cell: s => num(s.messages) },
             { name: "Of the step before", number: true, cell: s => measure(s.of_previous, "ratio") },
             { name: "Of the delivered", number: true, cell: s => measure(s.of_delivered, "ratio") }],
