@@ -8,8 +8,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,11 +55,24 @@ var load = sync.OnceValue(func() *files {
 		panic(err) // The files are in the binary.
 	}
 	f.version = hex.EncodeToString(sum.Sum(nil)[:8])
-	page := bytes.ReplaceAll(f.byPath["index.html"].plain, []byte("VERSION"), []byte(f.version))
+	page := bytes.Replace(f.byPath["index.html"].plain, []byte("MODULES"), f.modules(), 1)
+	page = bytes.ReplaceAll(page, []byte("VERSION"), []byte(f.version))
 	f.index = newFile("index.html", page)
 	delete(f.byPath, "index.html")
 	return f
 })
+
+// modules names all modules to the browser at once: it would else find them one
+// after another, as they import each other.
+func (f *files) modules() []byte {
+	var links []byte
+	for _, path := range slices.Sorted(maps.Keys(f.byPath)) {
+		if strings.HasSuffix(path, ".js") && !strings.HasPrefix(path, "vendor/") && path != "theme.js" {
+			links = fmt.Appendf(links, "<link rel=\"modulepreload\" href=\"dashboard/VERSION/%s\">\n", path)
+		}
+	}
+	return links
+}
 
 func newFile(name string, content []byte) *file {
 	sum := sha256.Sum256(content)
