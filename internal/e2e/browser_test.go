@@ -48,6 +48,9 @@ func startBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
+// tabTimeout bounds each step in a tab.
+const tabTimeout = 30 * time.Second
+
 // tab is one of a browser, with a storage of its own, and what it has told.
 type tab struct {
 	t    *testing.T
@@ -155,14 +158,16 @@ func (p *tab) settle() time.Duration {
 // until waits for a condition of the page.
 func (p *tab) until(condition string) {
 	p.t.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(tabTimeout))); err != nil {
 		p.t.Fatalf("waiting for %s: %v\n%s", condition, err, eval[string](p, "location.href + '\\n' + document.body.innerText.slice(0, 2000)"))
 	}
 }
 
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	if err := chromedp.Do(p.ctx, steps...); err != nil {
+	ctx, cancel := context.WithTimeout(p.ctx, tabTimeout)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -170,7 +175,9 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // eval returns what an expression is in the page.
 func eval[T any](p *tab, expression string) T {
 	p.t.Helper()
-	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	ctx, cancel := context.WithTimeout(p.ctx, tabTimeout)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		p.t.Fatalf("%.200s: %v", expression, err)
 	}
