@@ -10,7 +10,7 @@ BENCHTIME   ?= 1s
 PACKAGES    ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race chaos chaos-ingest chaos-delivery bench bench-engine bench-ingest bench-trigger bench-analytics microbench verify lint vuln generate clean
+.PHONY: help build demo test race chaos chaos-ingest chaos-delivery chaos-sink bench bench-engine bench-ingest bench-trigger microbench verify lint vuln generate clean screenshots bench-analytics
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ CHAOS_DELIVERY = -kills 10 -quiet 60s -pause 8s
 ifdef SHORT
 CHAOS_DELIVERY = -kills 10 -quiet 6s -pause 2s
 endif
+CHAOS_SINK = 150
+ifdef SHORT
+CHAOS_SINK = 26
+endif
 
 chaos: ## break a three-broker cluster and its workers, verify (SEED=1; SHORT=1: 3 minutes)
 	$(GO) run ./internal/chaos -seed $(SEED) $(CHAOS)
@@ -52,6 +56,10 @@ chaos-ingest: build ## kill the gateway 20 times under load, fill its disk, take
 
 chaos-delivery: ## kill workers that call 50 endpoints, half of them dead, with 10,000 calls pending; nothing is lost or called again once recorded (SEED=1; SHORT=1: a minute)
 	$(GO) run ./internal/chaos -delivery -seed $(SEED) $(CHAOS_DELIVERY)
+
+chaos-sink: ## break ClickHouse, two sinks and their Kafka 150 times under load; the tables hold what the topics do (SEED=1; SHORT=1: a minute)
+	POSTHORN_TEST_FAULTS=$(CHAOS_SINK) POSTHORN_TEST_FAULTS_SEED=$(SEED) POSTHORN_TEST_FAULTS_APACHE=1 \
+		$(GO) test -count=1 -v -timeout 20m -run '^TestSinkFaults$$' ./analytics
 
 # One after the other: each has the machine to itself.
 BENCHES = ./processor/normalize:TestBenchCodec ./internal/e2e:TestBenchStages ./internal/e2e:TestBenchRules \
@@ -92,6 +100,10 @@ microbench: ## benchmarks of single functions (BENCH=regexp, BENCHTIME=1s)
 
 verify: build ## recompute and compare what the posthorn in posthorn-data has derived
 	bin/posthorn verify
+
+screenshots: build ## the pictures of the dashboard in the README, by Chromium
+	bin/posthorn engine
+	POSTHORN_SCREENSHOTS=$(CURDIR)/analytics/dashboard/screenshots $(GO) test -count=1 -v -run '^TestScreenshots$$' ./internal/e2e
 
 lint: generate ## formatting, vet, staticcheck, generated code
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi

@@ -9,6 +9,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
+
+	"github.com/posthorn/posthorn/analytics/dashboard"
 )
 
 // APIConfig configures the HTTP API. Conn is required.
@@ -18,14 +20,14 @@ type APIConfig struct {
 	Tenant string
 	// Timeout bounds one request (10 s).
 	Timeout time.Duration
+	// MaxQueries is how many answers are worked out at a time (64): more wait, as
+	// long as Timeout lets them.
+	MaxQueries int
 	// TimeZone is where days and hours begin unless a request says otherwise (UTC).
 	TimeZone *time.Location
 	// RecipientID, where set, returns the id of an address: without it nobody can
 	// be looked up by address.
 	RecipientID func(address string) uuid.UUID
-	// MaxQueries is how many answers are worked out at a time (64): more wait, as
-	// long as Timeout lets them.
-	MaxQueries int
 	// Rules, where set, returns the rules that are configured.
 	Rules func() []Rule
 	// Paused, where set, tells whether calls of a rule are held back, and why.
@@ -48,8 +50,12 @@ type API struct {
 	closing chan struct{} // closed by Close
 	close   sync.Once
 
-	tenantDays kept[[]providerDay]
-	recipients kept[recipientsKnown]
+	// What is kept, see kept.
+	recipients     kept[recipientsKnown]
+	daysByProvider keptBy[string, []providerDay]
+	tenantBounces  keptBy[sentBetween, bouncesFound]
+	tenantDomains  keptBy[domainsAsked, domainsFound]
+	tenantCourses  keptBy[coursesAsked, []valueCourse]
 }
 
 // NewAPI makes the handler of the routes, which openapi.json describes, the
@@ -61,14 +67,14 @@ func NewAPI(cfg APIConfig) *API {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 10 * time.Second
 	}
+	if cfg.MaxQueries <= 0 {
+		cfg.MaxQueries = 64
+	}
 	if cfg.TimeZone == nil {
 		cfg.TimeZone = time.UTC
 	}
 	if cfg.now == nil {
 		cfg.now = time.Now
-	}
-	if cfg.MaxQueries <= 0 {
-		cfg.MaxQueries = 64
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -80,15 +86,18 @@ func NewAPI(cfg APIConfig) *API {
 		cfg: cfg, mux: http.NewServeMux(),
 		queries: make(chan struct{}, cfg.MaxQueries), exports: make(chan struct{}, maxExports), tails: make(chan struct{}, maxTails), closing: make(chan struct{}),
 	}
-	a.tenantDays.work, a.tenantDays.limit = a.readTenantDays, keptLimit
+	a.daysByProvider.work, a.tenantBounces.work = a.readDays, a.readTenantBounces
 	a.recipients.work, a.recipients.limit = a.readRecipients, keptLimit
+	a.tenantDomains.work, a.tenantCourses.work = a.readTenantDomains, a.readTenantCourses
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.pattern, r.handler)
 	}
 	a.mux.HandleFunc("GET /v1/openapi.json", serveOpenAPI)
 	a.mux.HandleFunc("GET /docs/statistics", a.serveStatisticsPage)
 	a.mux.HandleFunc("GET /docs/style.css", serveDocsStyle)
-	a.mux.HandleFunc("GET /{$}", serveDashboard)
+	pages := dashboard.Handler()
+	a.mux.Handle("GET /{$}", pages)
+	a.mux.Handle("GET "+dashboard.Prefix, pages)
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -15,6 +16,9 @@ import (
 // Bounces tells why messages were not delivered, by mailbox provider.
 type Bounces struct {
 	SentPeriod
+	// ComputedAt is as of when the figures are: now, or some seconds ago for all of
+	// the tenant where there are many domains.
+	ComputedAt  time.Time        `json:"computed_at"`
 	Definitions []RateDefinition `json:"definitions"`
 	// Providers are those with most messages that were not delivered, first.
 	Providers []ProviderBounces `json:"providers"`
@@ -72,19 +76,17 @@ func (a *API) bounces(ctx context.Context, r *http.Request) (Bounces, error) {
 	if b.SentPeriod, err = a.sentPeriodOf(ctx, r); err != nil {
 		return b, err
 	}
-	byProvider, err := a.readBounces(ctx, &b.SentPeriod)
+	found, at, err := a.bouncesFound(ctx, &b.SentPeriod)
 	if err != nil {
 		return b, err
 	}
-	sent, err := a.countedOnce(ctx, &b.SentPeriod)
-	if err != nil {
-		return b, err
-	}
+	b.ComputedAt = at.UTC()
+	byProvider := found.copied()
 	slices.SortFunc(byProvider, func(a, b ProviderBounces) int {
 		return cmp.Or(cmp.Compare(b.Counters["messages"], a.Counters["messages"]), cmp.Compare(a.Provider, b.Provider))
 	})
 	b.Total = together(byProvider)
-	b.Total.Counters["sent"] = sent.Messages
+	b.Total.Counters["sent"] = found.sent
 	b.Total.Rated = rate(b.Total.Counters, b.Total.Counters, b.Definitions)
 	for i := range byProvider {
 		byProvider[i].Rated = rate(byProvider[i].Counters, b.Total.Counters, b.Definitions)
@@ -105,11 +107,53 @@ func (a *API) bounces(ctx context.Context, r *http.Request) (Bounces, error) {
 	return b, nil
 }
 
+// bouncesFound are the reasons of each provider, and how many messages were sent.
+type bouncesFound struct {
+	providers []ProviderBounces
+	sent      int64
+}
+
+// copied returns the providers for an answer, which orders their reasons.
+func (f *bouncesFound) copied() []ProviderBounces {
+	list := slices.Clone(f.providers)
+	for i := range list {
+		list[i].Reasons = slices.Clone(list[i].Reasons)
+	}
+	return list
+}
+
+// sentBetween is a period of the tenant, in Unix seconds; 0 is none.
+type sentBetween struct{ from, to int64 }
+
+// bouncesFound reads the reasons; those of the tenant are kept.
+func (a *API) bouncesFound(ctx context.Context, p *SentPeriod) (bouncesFound, time.Time, error) {
+	if p.Campaigns == nil {
+		return a.tenantBounces.get(ctx, sentBetween{p.from, p.to})
+	}
+	at := time.Now()
+	found, err := a.readAllBounces(ctx, p)
+	return found, at, err
+}
+
+// readTenantBounces is the work of tenantBounces.
+func (a *API) readTenantBounces(ctx context.Context, of sentBetween) (bouncesFound, error) {
+	return a.readAllBounces(ctx, &SentPeriod{from: of.from, to: of.to})
+}
+
+func (a *API) readAllBounces(ctx context.Context, p *SentPeriod) (found bouncesFound, err error) {
+	if found.providers, err = a.readBounces(ctx, p); err != nil {
+		return found, err
+	}
+	sent, err := a.countedOnce(ctx, p)
+	found.sent = sent.Messages
+	return found, err
+}
+
 // readBounces reads the providers and their reasons, in no order.
 func (a *API) readBounces(ctx context.Context, p *SentPeriod) ([]ProviderBounces, error) {
 	f := p.filter(a.cfg.Tenant, schemas.DimensionReason)
-	cells := "SELECT value AS domain, detail, " + sumsOf(bounceCounters, "named") + " FROM breakdowns WHERE " + f.String() + " GROUP BY value, detail"
-	query := "SELECT provider, detail, " + sumsOf(bounceCounters, "") + " FROM (" + withProvider(cells, "detail, "+strings.Join(bounceCounters, ", ")) + ") GROUP BY provider, detail HAVING sum(messages) != 0"
+	query := "SELECT " + providerOf("value") + " AS provider, detail, " + sumsOf(bounceCounters, "") +
+		"\nFROM breakdowns LEFT ANY JOIN (" + providers + ") AS p ON value = p.domain WHERE " + f.String() + " GROUP BY provider, detail HAVING sum(messages) != 0"
 	at := map[string]int{}
 	var list []ProviderBounces
 	err := a.each(ctx, "bounces", query, f.args, func(rows driver.Rows) error {

@@ -14,7 +14,7 @@ func TestBouncesEqualReference(t *testing.T) {
 	messages := randomMessages(rand.New(rand.NewPCG(7, 2)), 600)
 	fillWorld(t, conn, messages)
 	api := NewAPI(APIConfig{Conn: conn})
-	for _, q := range questions("bounces") {
+	for i, q := range questions("bounces") {
 		want, sent, all := map[string]int64{}, int64(0), int64(0)
 		for i := range messages {
 			m := &messages[i]
@@ -31,7 +31,7 @@ func TestBouncesEqualReference(t *testing.T) {
 				want["total "+m.reason]++
 			}
 		}
-		for _, limit := range []int{2, 20} {
+		for _, limit := range []int{2, 20}[i%2 : i%2+1] {
 			var b Bounces
 			ask(t, api, fmt.Sprintf("%s?limit=%d%s", q.path, limit, q.query), &b)
 			got, found := map[string]int64{}, int64(0)

@@ -108,7 +108,7 @@ func (a *API) fillBreakdown(ctx context.Context, b *Breakdown, limit int) (err e
 	}
 	of := parts{total: none}
 	switch {
-	case b.By == "provider":
+	case b.By == "provider" && b.Campaigns == nil:
 		err = a.providerParts(ctx, b, &of, limit)
 	case b.By == "domain" && b.Campaigns == nil:
 		err = a.domainParts(ctx, b, &of, limit)

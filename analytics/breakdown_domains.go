@@ -11,7 +11,7 @@ import (
 	"github.com/posthorn/posthorn/schemas"
 )
 
-// providerParts sums the days of each provider.
+// providerParts sums the days of each provider of the tenant.
 func (a *API) providerParts(ctx context.Context, b *Breakdown, of *parts, limit int) error {
 	days, at, err := a.providerDays(ctx, &b.SentPeriod)
 	if err != nil {
@@ -51,51 +51,77 @@ func (a *API) providerParts(ctx context.Context, b *Breakdown, of *parts, limit 
 	return nil
 }
 
-// domainParts ranks the domains of the tenant, reads the first of them, and takes
-// the others from the total: summing all counters of all costs twice as much.
+// domainsAsked is a question for the domains of the tenant.
+type domainsAsked struct {
+	order    string
+	limit    int
+	from, to int64
+}
+
+// domainsFound is the answer.
+type domainsFound struct {
+	parts
+	items []BreakdownItem
+}
+
+// domainParts answers for the domains of the tenant from what is kept.
 func (a *API) domainParts(ctx context.Context, b *Breakdown, of *parts, limit int) error {
-	top, err := a.topDomains(ctx, b.filter(a.cfg.Tenant, schemas.DimensionDomain), b.Order, limit)
-	if err != nil || len(top.domains) == 0 {
-		return err
-	}
-	f := b.filter(a.cfg.Tenant, schemas.DimensionDomain)
-	f.add("value IN (?)", top.domains)
-	found := make(map[string]Counts, len(top.domains))
-	query := "SELECT value, " + sumsOf(b.Counters, "") + " FROM breakdowns WHERE " + f.String() + " GROUP BY value"
-	if err := a.each(ctx, "domains", query, f.args, func(rows driver.Rows) error {
-		var domain string
-		n, err := scanCounters(rows, b.Counters, &domain)
-		found[domain] = n
-		return err
-	}); err != nil {
-		return err
-	}
-	// The total is read last, so that it has what those shown have.
-	total, err := a.tenantTotal(ctx, &b.SentPeriod)
+	found, at, err := a.tenantDomains.get(ctx, domainsAsked{b.Order, limit, b.from, b.to})
 	if err != nil {
 		return err
 	}
-	of.total = countsOf(&total, b.Counters)
-	of.unknown, of.values, of.others = top.unknown, top.count-int64(len(top.domains)), countsOf(&total, b.Counters)
-	for _, domain := range top.domains {
-		b.Items = append(b.Items, BreakdownItem{Value: domain, Rated: Rated{Counters: found[domain]}})
-		for name, n := range found[domain] {
-			of.others[name] -= n
-		}
-	}
+	b.ComputedAt = at.UTC()
+	b.Items = append(b.Items, found.items...) // Their rates are set: those kept are another's too.
+	*of = found.parts
 	return nil
 }
 
+// readTenantDomains is the work of tenantDomains: it ranks the domains, reads the
+// first of them, and takes the others from the total, since summing all counters
+// of all costs twice as much.
+func (a *API) readTenantDomains(ctx context.Context, asked domainsAsked) (found domainsFound, err error) {
+	p := SentPeriod{from: asked.from, to: asked.to}
+	found.total, found.others = countsOf(&schemas.Counters{}, counterNames), Counts{}
+	top, err := a.topDomains(ctx, p.filter(a.cfg.Tenant, schemas.DimensionDomain), asked.order, asked.limit)
+	if err != nil || len(top.domains) == 0 {
+		return found, err
+	}
+	f := p.filter(a.cfg.Tenant, schemas.DimensionDomain)
+	f.add("value IN (?)", top.domains)
+	shown := make(map[string]Counts, len(top.domains))
+	query := "SELECT value, " + counterSums + " FROM breakdowns WHERE " + f.String() + " GROUP BY value"
+	if err := a.each(ctx, "domains", query, f.args, func(rows driver.Rows) error {
+		var domain string
+		n, err := scanCounters(rows, counterNames, &domain)
+		shown[domain] = n
+		return err
+	}); err != nil {
+		return found, err
+	}
+	// The total is read last, so that it has what those shown have.
+	total, err := a.tenantTotal(ctx, &p)
+	if err != nil {
+		return found, err
+	}
+	found.total, found.others = countsOf(&total, counterNames), countsOf(&total, counterNames)
+	found.unknown, found.values = top.unknown, top.count-int64(len(top.domains))
+	for _, domain := range top.domains {
+		found.items = append(found.items, BreakdownItem{Value: domain, Rated: Rated{Counters: shown[domain]}})
+		for name, n := range shown[domain] {
+			found.others[name] -= n
+		}
+	}
+	return found, nil
+}
+
 // tenantTotal is countedOnce of the tenant, with the delays of a period, which
-// ages do not tell: they are of the windows of the send, and so without what came
-// after those were closed.
+// ages do not tell: they are summed over the domains.
 func (a *API) tenantTotal(ctx context.Context, p *SentPeriod) (schemas.Counters, error) {
 	c, err := a.countedOnce(ctx, p)
 	if err != nil || !p.bounded() {
 		return c, err
 	}
-	f := p.filter(a.cfg.Tenant, schemas.DimensionTenant)
-	f.add("basis = ?", schemas.BasisSendTime.String())
+	f := p.filter(a.cfg.Tenant, schemas.DimensionDomain)
 	err = a.cfg.Conn.QueryRow(ctx, "SELECT sum(open_delay_ms), sum(open_delays), sum(click_delay_ms), sum(click_delays) FROM breakdowns WHERE "+f.String(), f.args...).
 		Scan(&c.OpenDelayMS, &c.OpenDelays, &c.ClickDelayMS, &c.ClickDelays)
 	if err != nil {

@@ -31,6 +31,10 @@ func (b *Breakdown) values(tenant string) (string, []any) {
 	f := b.filter(tenant, d.of)
 	named := sumsOf(d.counters, "named")
 	switch {
+	case b.By == "provider":
+		// A domain has its provider once, and not with each of its days.
+		domains := "SELECT value AS domain, " + named + " FROM breakdowns WHERE " + f.String() + " GROUP BY value"
+		return "SELECT " + providerOf("c.domain") + " AS v, '' AS d, " + named + " FROM (" + domains + ") AS c LEFT ANY JOIN (" + providers + ") AS p ON c.domain = p.domain GROUP BY v", f.args
 	case d.of == schemas.DimensionReason:
 		return "SELECT detail AS v, '' AS d, " + named + " FROM breakdowns WHERE " + f.String() + " GROUP BY detail", f.args
 	case d.of == schemas.DimensionLink:

@@ -126,7 +126,7 @@ func (a *API) countedOnce(ctx context.Context, p *SentPeriod) (c schemas.Counter
 
 // providers is a query for the mailbox provider of each domain that has one.
 // What Posthorn brings wins over what was looked up.
-const providers = "SELECT domain, argMax(provider, (told_by = 'table', looked_up_at)) AS provider FROM mailbox_providers GROUP BY domain"
+const providers = "SELECT domain, argMax(provider, (told_by = 'table', looked_up_at)) AS of FROM mailbox_providers GROUP BY domain"
 
 // Mailbox providers that are none.
 const (
@@ -134,9 +134,8 @@ const (
 	providerUnknown = "unknown" // of a message without a domain
 )
 
-// withProvider names the mailbox provider of the column domain of a query as
-// provider, beside columns of the query.
-func withProvider(query, columns string) string {
-	return "SELECT multiIf(c.domain = '', '" + providerUnknown + "', p.provider = '', '" + providerOther + "', p.provider) AS provider, " + columns +
-		"\nFROM (" + query + ") AS c LEFT ANY JOIN (" + providers + ") AS p ON c.domain = p.domain"
+// providerOf is the mailbox provider of a domain, of a query that joins providers
+// as p.
+func providerOf(domain string) string {
+	return "multiIf(" + domain + " = '', '" + providerUnknown + "', p.of = '', '" + providerOther + "', p.of)"
 }

@@ -14,10 +14,10 @@ import (
 
 // expected is a breakdown worked out from messages.
 type expected struct {
-	items          []BreakdownItem
-	others, total  Counts
-	values         int
-	unknown, share int64
+	items         []BreakdownItem
+	others, total Counts
+	values        int
+	unknown       int64
 }
 
 // expect works a breakdown out, message by message.
@@ -83,9 +83,13 @@ func TestBreakdownsEqualReference(t *testing.T) {
 	messages := randomMessages(rand.New(rand.NewPCG(4, 8)), 600)
 	fillWorld(t, conn, messages)
 	api := NewAPI(APIConfig{Conn: conn})
-	for _, d := range dimensions() {
-		for _, q := range questions("breakdown") {
-			for order, limit := range map[string]int{"": 20, "value": 3, d.counters[1]: 2} {
+	for n, d := range dimensions() {
+		for i, q := range questions("breakdown") {
+			for j, order := range []string{"", "value", d.counters[1]} {
+				if (n+i+j)%3 != 0 { // A third of them is plenty.
+					continue
+				}
+				limit := []int{20, 3, 2}[j]
 				path := fmt.Sprintf("%s?by=%s&order=%s&limit=%d%s", q.path, d.by, order, limit, q.query)
 				var got Breakdown
 				ask(t, api, path, &got)

@@ -172,7 +172,9 @@ func cellsOf(messages []sentMessage) (records []schemas.Record) {
 		add(m, "", schemas.DimensionDomain, m.domain, "", schemas.BasisSendTime, at, whole)
 		add(m, m.campaign, schemas.DimensionDomain, m.domain, "", schemas.BasisSendTime, at, whole)
 		if at > 0 {
-			add(m, "", schemas.DimensionTenant, "", "", schemas.BasisSendTime, at, whole)
+			closed := whole // The windows of the send miss what came late.
+			closed.OpenDelayMS, closed.OpenDelays = 0, 0
+			add(m, "", schemas.DimensionTenant, "", "", schemas.BasisSendTime, at, closed)
 			outcome := m.counters
 			outcome.Unsubscribed, outcome.Unsubscribes, outcome.OpenDelayMS, outcome.OpenDelays = 0, 0, 0, 0
 			add(m, m.campaign, schemas.DimensionAge, schemas.AgeSent, "", schemas.BasisSendTime, at, outcome)

@@ -32,13 +32,6 @@ type Campaign struct {
 	Course *Course `json:"course,omitempty"`
 }
 
-// cursor is where a page ends. Campaigns that get events while one pages move
-// to the front: they may be seen twice, none is missed for being moved back.
-type cursor struct {
-	LastEventAt int64  `json:"t"` // µs
-	ID          string `json:"id"`
-}
-
 // lifetimeColumns reads the latest version of every lifetime row by argMax,
 // which measured far cheaper than FINAL over many campaigns.
 var lifetimeColumns = latest("campaign_name", "first_event_at", "last_event_at", "updated_at") + ", " + latest(strings.Fields(counterColumns)...)
@@ -53,7 +46,7 @@ func latest(columns ...string) string {
 
 func (a *API) campaigns(ctx context.Context, r *http.Request) (CampaignList, error) {
 	list := CampaignList{Campaigns: []Campaign{}}
-	if err := knownParams(r, "limit", "after", "course"); err != nil {
+	if err := knownParams(r, "q", "sort", "limit", "after", "course"); err != nil {
 		return list, err
 	}
 	limit, err := limitOf(r, 50, 500)
@@ -64,20 +57,16 @@ func (a *API) campaigns(ctx context.Context, r *http.Request) (CampaignList, err
 	if err != nil {
 		return list, err
 	}
-	// A campaign whose messages all turned out to be another's is none.
-	having, args := "HAVING messages > 0", []any{a.cfg.Tenant}
-	var c cursor
-	if given, err := pageOf(r, &c); err != nil {
+	selected, err := campaignsSelected(r)
+	if err != nil {
 		return list, err
-	} else if given {
-		having += " AND (toUnixTimestamp64Micro(last_event_at), campaign_id) < (?, ?)"
-		args = append(args, c.LastEventAt, c.ID)
 	}
+	args := append([]any{a.cfg.Tenant}, selected.having.args...)
 	rows, err := a.cfg.Conn.Query(ctx, `SELECT campaign_id, `+lifetimeColumns+`
 FROM campaign_statistics AS s
 WHERE tenant = ? AND basis = 'lifetime'
-GROUP BY campaign_id `+having+`
-ORDER BY last_event_at DESC, campaign_id DESC
+GROUP BY campaign_id HAVING `+selected.having.String()+`
+ORDER BY `+selected.order.expression+` DESC, campaign_id DESC
 LIMIT `+fmt.Sprint(limit+1), args...)
 	if err != nil {
 		return list, fmt.Errorf("listing campaigns: %w", err)
@@ -95,8 +84,7 @@ LIMIT `+fmt.Sprint(limit+1), args...)
 	}
 	if len(list.Campaigns) > limit {
 		list.Campaigns = list.Campaigns[:limit]
-		last := list.Campaigns[limit-1]
-		list.Next = pageKey(cursor{last.LastEventAt.UnixMicro(), last.ID})
+		list.Next = pageKey(selected.order.after(&list.Campaigns[limit-1]))
 	}
 	return list, a.courses(ctx, list.Campaigns, days)
 }

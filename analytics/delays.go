@@ -75,19 +75,10 @@ func (a *API) delays(ctx context.Context, r *http.Request) (Delays, error) {
 		return answer, err
 	}
 	var open, click delayCounts
-	f := d.filter(a.cfg.Tenant, "open_delay", "click_delay")
-	err = a.eachCell(ctx, "delays", f, []string{"dimension", "value"}, []string{"opened", "human_opened", "clicked", "human_clicked"}, func(rows driver.Rows) error {
-		var dimension, value string
-		var opened, humanOpened, clicked, humanClicked int64
-		if err := rows.Scan(&dimension, &value, &opened, &humanOpened, &clicked, &humanClicked); err != nil {
-			return err
-		}
-		if dimension == "open_delay" {
-			return open.add(value, opened, humanOpened)
-		}
-		return click.add(value, clicked, humanClicked)
-	})
-	if err != nil {
+	if err := a.delayCounts(ctx, &d, &open, "open_delay", "opened", "human_opened"); err != nil {
+		return answer, err
+	}
+	if err := a.delayCounts(ctx, &d, &click, "click_delay", "clicked", "human_clicked"); err != nil {
 		return answer, err
 	}
 	if answer.Open, answer.HumanOpen, err = open.delays(); err != nil {
@@ -99,16 +90,36 @@ func (a *API) delays(ctx context.Context, r *http.Request) (Delays, error) {
 	return answer, a.exactMeans(ctx, &d, &answer)
 }
 
-// exactMeans takes the means of all from the sums of the messages, which are by
-// domain.
+// delayCounts reads the buckets of a delay.
+func (a *API) delayCounts(ctx context.Context, d *dayCells, to *delayCounts, dimension string, counters ...string) error {
+	return a.eachCell(ctx, "delays", d.filter(a.cfg.Tenant, dimension), []string{"value"}, counters, func(rows driver.Rows) error {
+		var value string
+		var all, human int64
+		if err := rows.Scan(&value, &all, &human); err != nil {
+			return err
+		}
+		return to.add(value, all, human)
+	})
+}
+
+// exactMeans takes the means of all from the sums of the messages: of lifetimes, or,
+// where there is a period, of the days' domains.
 func (a *API) exactMeans(ctx context.Context, d *dayCells, answer *Delays) error {
-	f := d.filter(a.cfg.Tenant, "domain")
-	if d.Campaigns == nil {
-		f.add("campaign_id = ''")
+	const columns = "sum(open_delay_ms), sum(open_delays), sum(click_delay_ms), sum(click_delays)"
+	var query string
+	var args []any
+	if d.Since == nil && d.Until == nil {
+		windows, of := subject{scope: ScopeTenant, campaigns: d.Campaigns}.windows(a.cfg.Tenant, schemas.BasisLifetime, 0, 0, "open_delay_ms", "open_delays", "click_delay_ms", "click_delays")
+		query, args = "SELECT "+columns+" FROM ("+windows+")", of
+	} else {
+		f := d.filter(a.cfg.Tenant, "domain")
+		if d.Campaigns == nil {
+			f.add("campaign_id = ''")
+		}
+		query, args = "SELECT "+columns+" FROM breakdowns WHERE "+f.String(), f.args
 	}
 	var c schemas.Counters
-	err := a.cfg.Conn.QueryRow(ctx, "SELECT sum(open_delay_ms), sum(open_delays), sum(click_delay_ms), sum(click_delays) FROM breakdowns WHERE "+f.String(), f.args...).
-		Scan(&c.OpenDelayMS, &c.OpenDelays, &c.ClickDelayMS, &c.ClickDelays)
+	err := a.cfg.Conn.QueryRow(ctx, query, args...).Scan(&c.OpenDelayMS, &c.OpenDelays, &c.ClickDelayMS, &c.ClickDelays)
 	if err != nil {
 		return fmt.Errorf("reading mean delays: %w", err)
 	}

@@ -61,8 +61,9 @@ func deliverabilityDefinitions() []RateDefinition {
 	return slices.DeleteFunc(messageRates(), func(d RateDefinition) bool { return !slices.Contains(wanted, d.Name) })
 }
 
-// maxDeliverabilityBuckets bounds the buckets: two years of days.
-const maxDeliverabilityBuckets = 800
+// maxDeliverabilityPoints bounds an answer: ten providers, the others and all over
+// 400 days, and some 6 MB of JSON.
+const maxDeliverabilityPoints = 5000
 
 // deliverability answers for the tenant, or for some of its campaigns.
 func (a *API) deliverability(ctx context.Context, r *http.Request) (Deliverability, error) {
@@ -124,7 +125,7 @@ func (d *Deliverability) fill(courses []valueCourse, limit int) error {
 		shown = min(shown, n-1)
 	}
 	total := joined(courses)
-	starts, err := d.starts(total.buckets)
+	starts, err := d.starts(total.buckets, shown+2)
 	if err != nil {
 		return err
 	}
@@ -160,8 +161,9 @@ func joined(courses []valueCourse) valueCourse {
 }
 
 // starts lists where the buckets begin: of the period that was asked for, or from
-// the first to the last in which anything was sent.
-func (d *Deliverability) starts(counted map[int64]Counts) ([]int64, error) {
+// the first to the last in which anything was sent. There is a point in each for
+// each of so many courses.
+func (d *Deliverability) starts(counted map[int64]Counts, courses int) ([]int64, error) {
 	if len(counted) == 0 {
 		return nil, nil
 	}
@@ -179,8 +181,8 @@ func (d *Deliverability) starts(counted map[int64]Counts) ([]int64, error) {
 	if d.Resolution == "week" {
 		step *= 7
 	}
-	if n := (last-first)/step + 1; n > maxDeliverabilityBuckets {
-		return nil, badParam("since", fmt.Sprintf("these are %d buckets, want at most %d: take a shorter period, or resolution=week", n, maxDeliverabilityBuckets))
+	if n := (last-first)/step + 1; n*int64(courses) > maxDeliverabilityPoints {
+		return nil, badParam("since", fmt.Sprintf("%d buckets of %d courses are more than %d points: take a shorter period, a lower limit, or resolution=week", n, courses, maxDeliverabilityPoints))
 	}
 	var starts []int64
 	for at := first; at <= last; at += step {

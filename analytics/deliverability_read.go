@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -52,10 +53,33 @@ func (c coursesOf) list() (list []valueCourse) {
 	return list
 }
 
-// domainCourses ranks the domains first, and reads the days of the first of them
-// only: those of all would be a million rows.
+// coursesAsked is a question for the courses of the tenant's domains.
+type coursesAsked struct {
+	resolution string
+	limit      int
+	from, to   int64
+}
+
+// domainCourses reads the courses of domains; those of the tenant are kept.
 func (a *API) domainCourses(ctx context.Context, d *Deliverability, limit int) ([]valueCourse, error) {
-	d.ComputedAt = time.Now().UTC()
+	if d.Campaigns != nil {
+		d.ComputedAt = time.Now().UTC()
+		return a.readDomainCourses(ctx, d, limit)
+	}
+	courses, at, err := a.tenantCourses.get(ctx, coursesAsked{d.Resolution, limit, d.from, d.to})
+	d.ComputedAt = at.UTC()
+	return slices.Clone(courses), err // They are put in order.
+}
+
+// readTenantCourses is the work of tenantCourses.
+func (a *API) readTenantCourses(ctx context.Context, asked coursesAsked) ([]valueCourse, error) {
+	d := Deliverability{Resolution: asked.resolution, SentPeriod: SentPeriod{from: asked.from, to: asked.to}, Counters: deliverabilityCounters}
+	return a.readDomainCourses(ctx, &d, asked.limit)
+}
+
+// readDomainCourses ranks the domains first, and reads the days of the first of
+// them only: those of all would be a million rows.
+func (a *API) readDomainCourses(ctx context.Context, d *Deliverability, limit int) ([]valueCourse, error) {
 	top, err := a.topDomains(ctx, d.domainFilter(a.cfg.Tenant), "messages", limit)
 	if err != nil || len(top.domains) == 0 {
 		return nil, err

@@ -18,11 +18,11 @@ func TestDeliverabilityEqualsReference(t *testing.T) {
 	api := NewAPI(APIConfig{Conn: conn})
 	for _, by := range []string{"provider", "domain"} {
 		for _, resolution := range []string{"day", "week"} {
-			for _, q := range questions("deliverability") {
+			for i, q := range questions("deliverability") {
 				if strings.HasPrefix(q.path, "/v1/campaigns/") {
 					q.path, q.query = "/v1/deliverability", q.query+"&campaigns="+q.campaigns[0]
 				}
-				for _, limit := range []int{2, 20} {
+				for _, limit := range []int{2, 20}[i%2 : i%2+1] {
 					path := fmt.Sprintf("%s?by=%s&resolution=%s&limit=%d%s", q.path, by, resolution, limit, q.query)
 					var got Deliverability
 					ask(t, api, path, &got)

@@ -23,7 +23,6 @@ type Event struct {
 	CampaignID     string    `json:"campaign_id"`
 	CampaignName   string    `json:"campaign_name"`
 	MessageID      string    `json:"message_id"`
-	CustomID       string    `json:"custom_id,omitempty"`
 	ListID         string    `json:"list_id,omitempty"`
 	RecipientID    uuid.UUID `json:"recipient_id"`
 	Domain         string    `json:"domain"`
@@ -46,12 +45,12 @@ type Event struct {
 }
 
 const eventColumns = `event_id, type, provider_type, occurred_at, arrived_at, time_suspect, account, source, provider, campaign_id, campaign_name,
-message_id, custom_id, list_id, recipient_id, recipient_domain, url, link_index, country, city, client_name, client_os, device_type,
+message_id, list_id, recipient_id, recipient_domain, url, link_index, country, city, client_name, client_os, device_type,
 machine, machine_reasons, bounce_class, reject_reason, smtp_code, smtp_enhanced, kafka_partition, kafka_offset`
 
 func (e *Event) fields() []any {
 	return []any{&e.ID, &e.Type, &e.ProviderType, &e.OccurredAt, &e.ArrivedAt, &e.TimeSuspect, &e.Account, &e.Source, &e.Provider, &e.CampaignID, &e.CampaignName,
-		&e.MessageID, &e.CustomID, &e.ListID, &e.RecipientID, &e.Domain, &e.URL, &e.LinkIndex, &e.Country, &e.City, &e.Client, &e.OS, &e.Device,
+		&e.MessageID, &e.ListID, &e.RecipientID, &e.Domain, &e.URL, &e.LinkIndex, &e.Country, &e.City, &e.Client, &e.OS, &e.Device,
 		&e.Machine, &e.MachineReasons, &e.BounceClass, &e.RejectReason, &e.SMTPCode, &e.SMTPEnhanced, &e.partition, &e.offset}
 }
 

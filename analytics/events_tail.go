@@ -39,7 +39,7 @@ func (a *API) tailEvents(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	a.follow(w, r, followed{table: "events", event: "event", ages: tailEventAges, slack: tailEventSlack, look: latestEvents}, f)
+	a.follow(w, r, followed{table: "events", event: "event", ages: tailEventAges, slack: tailEventSlack, received: true, look: latestEvents}, f)
 }
 
 func (a *API) tailEventFilter(r *http.Request) (f filter, err error) {

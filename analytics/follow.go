@@ -35,6 +35,10 @@ type followed struct {
 	// slack is how much earlier than the newest row another one may have arrived
 	// and still be shown: a look need not go through all there are.
 	slack time.Duration
+	// received is set where parts of the table are known by received_at, so that
+	// those without new rows are not read. It may be earlier than the arrival by
+	// receivedSlack.
+	received bool
 	// look returns rows behind the positions of f and moves them.
 	look func(context.Context, *follower) ([]followedRow, error)
 }
@@ -58,7 +62,13 @@ type follower struct {
 	// start is from when on rows were looked for at first, newest the latest
 	// arrival so far; it may be zero.
 	start, newest time.Time
+	// newestReceived is the latest received_at so far, by the gateways' clocks.
+	newestReceived time.Time
 }
+
+// receivedSlack is how long it takes to Kafka at most, and how far the clocks of
+// gateways are apart.
+const receivedSlack = 5 * time.Minute
 
 // follow serves rows as server-sent events, from now on.
 func (a *API) follow(w http.ResponseWriter, r *http.Request, of followed, f filter) {
@@ -146,7 +156,8 @@ func (t *follower) locate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.generation, t.positions, t.newest = live.generation, map[int32]int64{}, time.Time{}
+	t.generation, t.positions = live.generation, map[int32]int64{}
+	t.newest, t.newestReceived = time.Time{}, time.Time{}
 	for _, age := range t.ages {
 		t.start = t.cfg.now().Add(-age)
 		if err := t.advance(ctx, t.recent(), nil); err != nil || len(t.positions) > 0 {
@@ -177,13 +188,21 @@ func (t *follower) fresh(ctx context.Context) ([]followedRow, error) {
 // recent is the filter of the tenant's rows that are not too old to be shown.
 func (t *follower) recent() (f filter) {
 	f.add("tenant = ?", t.cfg.Tenant)
-	f.since(t.since(), "arrived_at")
+	t.bound(&f)
 	return f
 }
 
-// since is how early a row may have arrived that is shown.
-func (t *follower) since() time.Time {
-	if since := t.newest.Add(-t.slack); since.After(t.start) {
+// bound leaves out what arrived too early to be shown.
+func (t *follower) bound(f *filter) {
+	f.since(t.since(t.newest), "arrived_at")
+	if t.received {
+		f.since(t.since(t.newestReceived).Add(-receivedSlack), "received_at")
+	}
+}
+
+// since is how early a row may be that is shown, by the newest so far.
+func (t *follower) since(newest time.Time) time.Time {
+	if since := newest.Add(-t.slack); since.After(t.start) {
 		return since
 	}
 	return t.start
@@ -193,7 +212,7 @@ func (t *follower) since() time.Time {
 func (t *follower) unseen() filter {
 	// What the filter leaves out is not looked at again, because a later offset was.
 	f := filter{conditions: slices.Clone(t.filter.conditions), args: slices.Clone(t.filter.args)}
-	f.since(t.since(), "arrived_at")
+	t.bound(&f)
 	f.add(t.beyond())
 	return f
 }
@@ -205,13 +224,17 @@ func (t *follower) advance(ctx context.Context, f filter, wanted *uint64) error 
 	if wanted != nil {
 		count, args = "countIf("+t.filter.String()+")", t.filter.args
 	}
-	query := "SELECT kafka_partition, max(kafka_offset), max(arrived_at), " + count + " FROM " + t.table + " WHERE " + f.String() + " GROUP BY kafka_partition"
+	received := "arrived_at"
+	if t.received {
+		received = "received_at"
+	}
+	query := "SELECT kafka_partition, max(kafka_offset), max(arrived_at), max(" + received + "), " + count + " FROM " + t.table + " WHERE " + f.String() + " GROUP BY kafka_partition"
 	return t.each(ctx, "the latest "+t.table, query, slices.Concat(args, f.args), func(rows driver.Rows) error {
 		var partition int32
 		var offset int64
-		var arrived time.Time
+		var arrived, received time.Time
 		var n uint64
-		if err := rows.Scan(&partition, &offset, &arrived, &n); err != nil {
+		if err := rows.Scan(&partition, &offset, &arrived, &received, &n); err != nil {
 			return err
 		}
 		t.positions[partition] = offset
@@ -220,6 +243,9 @@ func (t *follower) advance(ctx context.Context, f filter, wanted *uint64) error 
 		}
 		if arrived.After(t.newest) {
 			t.newest = arrived
+		}
+		if received.After(t.newestReceived) {
+			t.newestReceived = received
 		}
 		return nil
 	})

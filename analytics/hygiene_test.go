@@ -20,6 +20,7 @@ type mailedRecipient struct {
 
 // randomRecipients makes recipients; those of dead.de never got a message.
 func randomRecipients(rng *rand.Rand, n int) (list []mailedRecipient) {
+	days := []int{0, 1, 2, 29, 30, 31, 100, 179, 180, 181, 300} // about what is asked for
 	for range n {
 		r := mailedRecipient{domain: []string{"gmail.com", "web.de", "dead.de", "gone.fr", "quiet.fr", ""}[rng.IntN(6)]}
 		c := &r.c
@@ -36,10 +37,10 @@ func randomRecipients(rng *rand.Rand, n int) (list []mailedRecipient) {
 			if c.Delivered > 0 && rng.IntN(2) == 0 {
 				c.Opened, c.Opens = 1, 1
 				c.HumanOpened = rng.Int64N(2)
-				r.opened = time.Now().AddDate(0, 0, -rng.IntN(300))
+				r.opened = time.Now().AddDate(0, 0, -days[rng.IntN(len(days))])
 				if rng.IntN(3) == 0 {
 					c.Clicked, c.HumanClicked, c.Clicks = 1, 1, 1
-					r.clicked = time.Now().AddDate(0, 0, -rng.IntN(300))
+					r.clicked = time.Now().AddDate(0, 0, -days[rng.IntN(len(days))])
 				}
 			}
 		}

@@ -46,6 +46,7 @@ func TestKept(t *testing.T) {
 		get(1, 0) // It is told still, and worked out anew.
 		get(1, 0)
 		time.Sleep(time.Second)
+		synctest.Wait() // It is there.
 		get(2, 0)
 		if runs != 2 {
 			t.Fatalf("worked out %d times, want 2", runs)
@@ -60,12 +61,53 @@ func TestKept(t *testing.T) {
 		if _, _, err := k.get(t.Context()); err == nil {
 			t.Error("a result of 300 s ago is told")
 		}
+		synctest.Wait()
 		fail = false
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if _, _, err := k.get(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("who does not wait got %v", err)
 		}
+		synctest.Wait()                         // for who works it out to have begun
 		get(runs, time.Second-time.Millisecond) // The work goes on without them.
 	})
+}
+
+func TestKeptForAMinuteAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		k := kept[int]{limit: time.Minute, work: func(context.Context) (int, error) {
+			runs++
+			time.Sleep(30 * time.Second)
+			return runs, nil
+		}}
+		for _, step := range []struct {
+			after time.Duration
+			want  int
+		}{{0, 1}, {29 * time.Second, 1}, {2 * time.Second, 1}, {31 * time.Second, 2}} {
+			time.Sleep(step.after)
+			synctest.Wait()
+			if n, _, err := k.get(t.Context()); n != step.want || err != nil {
+				t.Errorf("%v later: %d, want %d; %v", step.after, n, step.want, err)
+			}
+		}
+	})
+}
+
+// Of results by key those are kept that were asked for last.
+func TestKeptBy(t *testing.T) {
+	runs := map[int]int{}
+	k := keptBy[int, int]{work: func(_ context.Context, key int) (int, error) { runs[key]++; return 10 * key, nil }}
+	for _, key := range []int{1, 2, 1} {
+		if n, _, err := k.get(t.Context(), key); n != 10*key || err != nil {
+			t.Errorf("%d: %d, %v", key, n, err)
+		}
+	}
+	first, second := k.of(1), k.of(2)
+	for key := range maxKept - 1 {
+		k.of(100 + key)
+	}
+	if k.of(2) != second || k.of(1) == first || len(k.by) != maxKept || len(k.last) != maxKept {
+		t.Errorf("%d and %d are kept", len(k.by), len(k.last))
+	}
 }

@@ -43,6 +43,13 @@ func TestMain(m *testing.M) {
 		// library's among them, which do not outlive its threads.
 		syscall.Exit(0)
 	}
+	if order := os.Getenv(faultChild); order != "" {
+		if err := runFaultChild(order); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		syscall.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

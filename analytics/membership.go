@@ -24,6 +24,9 @@ type membership struct {
 	client *kgo.Client
 	group  string
 	topic  string
+	static bool
+	// abandon ends the client's requests, whatever they wait for.
+	abandon context.CancelFunc
 
 	mu      sync.Mutex
 	current *tenure       // nil while standing by
@@ -38,13 +41,15 @@ type tenure struct {
 }
 
 func join(cfg SinkConfig, topic string, lane int) (*membership, error) {
-	m := &membership{group: groupName(topic, lane), topic: topic, changed: make(chan struct{})}
+	life, abandon := context.WithCancel(context.Background())
+	m := &membership{group: groupName(topic, lane), topic: topic, static: cfg.InstanceID != "", abandon: abandon, changed: make(chan struct{})}
 	lost := func(context.Context, *kgo.Client, map[string][]int32) { m.set(nil) }
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(m.group),
 		kgo.ConsumeTopics(topic),
 		kgo.Balancers(laneBalancer{topic, lane, cfg.Lanes, &heldPartitions{}}),
 		kgo.DisableAutoCommit(),
+		kgo.WithContext(life),
 		kgo.SessionTimeout(cfg.SessionTimeout),
 		kgo.HeartbeatInterval(cfg.SessionTimeout / 4),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, assigned map[string][]int32) {
@@ -60,6 +65,7 @@ func join(cfg SinkConfig, topic string, lane int) (*membership, error) {
 	}
 	client, err := kafka.NewConsumer(cfg.Kafka, opts...)
 	if err != nil {
+		abandon()
 		return nil, fmt.Errorf("joining group %s: %w", m.group, err)
 	}
 	client.PauseFetchTopics(topic)
@@ -173,8 +179,42 @@ func groupInMotion(err error) bool {
 		errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.FencedInstanceID)
 }
 
-// close leaves the group, so that another member takes over at once.
+// leaveLimit is how long a member waits for its group before it leaves without
+// having heard from it.
+const leaveLimit = 2 * time.Second
+
+// close leaves the group, so that another member takes over at once. While the
+// group is in motion the client would first wait for the others to join, for up
+// to the rebalance timeout of a minute where one of them is dead.
 func (m *membership) close() {
-	m.client.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		m.client.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(leaveLimit):
+		m.leave()
+		m.abandon()
+		<-closed
+	}
+	m.abandon()
 	m.set(nil)
+}
+
+// leave takes the member out of the group while the client waits. A static one
+// keeps its lanes for as long as a restart takes.
+func (m *membership) leave() {
+	id, _ := m.client.GroupMetadata()
+	if id == "" || m.static {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	defer cancel()
+	req := kmsg.NewPtrLeaveGroupRequest()
+	member := kmsg.NewLeaveGroupRequestMember()
+	member.MemberID = id
+	req.Group, req.MemberID, req.Members = m.group, id, append(req.Members, member)
+	_, _ = req.RequestWith(ctx, m.client) // else the session timeout takes it out
 }

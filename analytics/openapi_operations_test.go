@@ -40,7 +40,8 @@ var triggerParameters = []parameter{paramRule, paramCampaign, paramRecipient,
 var operations = slices.Concat(listOperations, breakdownOperations, behaviourOperations)
 
 var listOperations = []operation{
-	{pattern: "GET /v1/campaigns", examples: []string{"/v1/campaigns", "/v1/campaigns?limit=1&course=14"}, summary: "Campaigns, the one with the latest event first", answer: CampaignList{}, params: []parameter{paramLimit, paramAfter,
+	{pattern: "GET /v1/campaigns", examples: []string{"/v1/campaigns", "/v1/campaigns?limit=1&course=14", "/v1/campaigns?q=n&sort=opened"}, summary: "Campaigns, the one with the latest event first", answer: CampaignList{}, params: []parameter{
+		{name: "q", doc: "Part of a name or id, in any case."}, {name: "sort", values: campaignOrderNames(), doc: "By what, the greatest first."}, paramLimit, paramAfter,
 		{name: "course", kind: "integer", standard: 0, doc: "Opens and clicks on each of so many last days of UTC, with every campaign."}}},
 	{pattern: "GET /v1/campaigns/{id...}", examples: []string{"/v1/campaigns/7", "/v1/campaigns/7?step=1d&tz=Asia/Kathmandu"}, summary: "One campaign: totals, rates and a course over time", answer: CampaignDetail{}, params: []parameter{
 		{name: "basis", values: []string{"event_time", "send_time"}, doc: "Each count at its event, or all counts of a message at its send."},
@@ -72,7 +73,6 @@ var listOperations = []operation{
 	{pattern: "POST /v1/suppressions/check", examples: []string{`/v1/suppressions/check {"addresses":["ann@example.org","bob@example.org"]}`}, summary: "What is in force for up to 1,000 addresses", body: checkRequest{}, answer: SuppressionChecks{},
 		doc: "With address the answer is one check, with addresses this list."},
 }
-
 
 // exampleRows fills the tables so that the examples are answered.
 func exampleRows(t *testing.T, conn driver.Conn) {

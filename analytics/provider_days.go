@@ -19,16 +19,10 @@ type providerDay struct {
 }
 
 // providerDays returns the days of a period by provider, and as of when they are.
-// Those of the tenant are sums over all domains and days, a million rows for
-// 20 million events, and are kept; those of campaigns are read.
+// They are sums over all domains and days, a million cells of a tenant for 20
+// million events, and are kept.
 func (a *API) providerDays(ctx context.Context, p *SentPeriod) (days []providerDay, at time.Time, err error) {
-	if p.Campaigns != nil {
-		at = time.Now()
-		f := p.filter(a.cfg.Tenant, schemas.DimensionDomain)
-		days, err = a.readProviderDays(ctx, f)
-		return days, at, err
-	}
-	all, at, err := a.tenantDays.get(ctx)
+	all, at, err := a.daysByProvider.get(ctx, strings.Join(p.Campaigns, keyJoin))
 	if err != nil || !p.bounded() {
 		return all, at, err
 	}
@@ -40,16 +34,23 @@ func (a *API) providerDays(ctx context.Context, p *SentPeriod) (days []providerD
 	return days, at, nil
 }
 
-// readTenantDays is the work of tenantDays. One core is left to those who ask.
-func (a *API) readTenantDays(ctx context.Context) ([]providerDay, error) {
+// keyJoin joins the campaigns of a key; no id has it.
+const keyJoin = "\x00"
+
+// readDays is the work of daysByProvider: campaigns are joined, none are all of the
+// tenant. One core is left to those who ask.
+func (a *API) readDays(ctx context.Context, campaigns string) ([]providerDay, error) {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_threads": 1}))
-	return a.readProviderDays(ctx, (&SentPeriod{}).filter(a.cfg.Tenant, schemas.DimensionDomain))
+	var p SentPeriod
+	if campaigns != "" {
+		p.Campaigns = strings.Split(campaigns, keyJoin)
+	}
+	return a.readProviderDays(ctx, p.filter(a.cfg.Tenant, schemas.DimensionDomain))
 }
 
 func (a *API) readProviderDays(ctx context.Context, f filter) ([]providerDay, error) {
-	cells := "SELECT value AS domain, window_start, " + strings.Join(counterNames, ", ") + " FROM breakdowns WHERE " + f.String()
-	query := "SELECT provider, toInt64(toUnixTimestamp(window_start)) AS day, " + counterSums +
-		"\nFROM (" + withProvider(cells, "window_start, "+strings.Join(counterNames, ", ")) + ") GROUP BY provider, day"
+	query := "SELECT " + providerOf("value") + " AS provider, toInt64(toUnixTimestamp(window_start)) AS day, " + counterSums +
+		"\nFROM breakdowns LEFT ANY JOIN (" + providers + ") AS p ON value = p.domain WHERE " + f.String() + " GROUP BY provider, day"
 	var days []providerDay
 	err := a.each(ctx, "providers by day", query, f.args, func(rows driver.Rows) error {
 		var d providerDay

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,12 +39,14 @@ type Recipient struct {
 // RecipientSummary sums a recipient's messages.
 type RecipientSummary struct {
 	Domain string `json:"domain"`
-	Counted
-	FirstEventAt  *time.Time `json:"first_event_at"`
-	LastEventAt   *time.Time `json:"last_event_at"`
-	LastSentAt    *time.Time `json:"last_sent_at"`
-	LastOpenedAt  *time.Time `json:"last_opened_at"`  // by anyone
-	LastClickedAt *time.Time `json:"last_clicked_at"` // by anyone
+	// Counters and Rates are those that are counted by recipient.
+	Counters      map[string]int64    `json:"counters"`
+	Rates         map[string]*float64 `json:"rates"`
+	FirstEventAt  *time.Time          `json:"first_event_at"`
+	LastEventAt   *time.Time          `json:"last_event_at"`
+	LastSentAt    *time.Time          `json:"last_sent_at"`
+	LastOpenedAt  *time.Time          `json:"last_opened_at"`  // by anyone
+	LastClickedAt *time.Time          `json:"last_clicked_at"` // by anyone
 }
 
 // RecipientMessage is one message to the recipient.
@@ -183,19 +186,36 @@ func (a *API) recipientSummary(ctx context.Context, answer *Recipient) error {
 			*to = &times[i]
 		}
 	}
-	s.Counted = counted(c)
+	s.count(&c)
 	answer.Summary = &s
 	return nil
 }
 
-// recipientMessages reads the newest revision of each message. What FINAL would
+// count keeps what the table counts: others would be 0, which they are not.
+func (s *RecipientSummary) count(c *schemas.Counters) {
+	s.Counters, s.Rates = map[string]int64{}, map[string]*float64{}
+	values := counterValues(c)
+	for i, name := range counterNames {
+		if slices.Contains(recipientCounters, name) {
+			s.Counters[name] = values[i]
+		}
+	}
+	for _, rate := range Rates(*c) {
+		numerator, denominator, _ := strings.Cut(rate.Formula, " / ")
+		if slices.Contains(recipientCounters, numerator) && slices.Contains(recipientCounters, denominator) {
+			s.Rates[rate.Name] = rate.Value
+		}
+	}
+}
+
+// recipientMessages reads the last record of each message. What FINAL would
 // read of the table is not bounded by a recipient.
 func (a *API) recipientMessages(ctx context.Context, answer *Recipient) error {
 	answer.Messages = []RecipientMessage{}
 	const query = `SELECT message_id, account, provider, campaign_id, campaign_name, custom_id, outcome, bounce_class, reject_reason,
 sent_at, delivered_at, first_opened_at, first_human_opened_at, first_clicked_at, first_human_clicked_at, bounced_at, complained_at, unsubscribed_at,
 opens, human_opens, clicks, human_clicks, last_event_at
-FROM (SELECT * FROM messages WHERE tenant = ? AND recipient_id = ? ORDER BY revision DESC, kafka_offset DESC LIMIT 1 BY account, message_id)
+FROM (SELECT * FROM messages WHERE tenant = ? AND recipient_id = ? ORDER BY kafka_offset DESC LIMIT 1 BY account, message_id)
 ORDER BY last_event_at DESC, message_id DESC LIMIT ?`
 	return a.each(ctx, "messages", query, []any{a.cfg.Tenant, answer.ID, recipientRows}, func(rows driver.Rows) error {
 		var m RecipientMessage

@@ -2,8 +2,8 @@ package analytics
 
 import "github.com/posthorn/posthorn/schemas"
 
-// messageRows makes the table messages of posthorn.messages; the latest
-// revision of a message is its row.
+// messageRows makes the table messages of posthorn.messages; the last record of a
+// message is its row.
 func messageRows(table string) rows {
 	return newRows[schemas.Message](table, []column[schemas.Message]{
 		code("tenant", func(m *schemas.Message) string { return m.Tenant }),

@@ -119,15 +119,37 @@ func (s subject) windows(tenant string, basis schemas.Basis, since, until int64,
 func (s subject) extent(ctx context.Context, a *API, basis schemas.Basis, since, until int64) (first, last int64, found bool, err error) {
 	f := s.filter(a.cfg.Tenant, basis)
 	f.between(since, until)
-	from := "campaign_statistics WHERE " + f.String()
+	table := "campaign_statistics"
 	if s.campaigns == nil {
-		// A row of which nothing is left goes away when it is merged, sooner or
-		// later: it never counts.
-		from = "(SELECT window_start FROM breakdowns WHERE " + f.String() + " GROUP BY window_start HAVING " + anyCounted + ")"
+		table = "breakdowns"
+	}
+	if first, last, found, err = a.extentOf(ctx, table, f); err != nil || !found || s.campaigns != nil {
+		return first, last, found, err
+	}
+	// A row of which nothing is left goes away when it is merged, sooner or later:
+	// it must not count. Mostly the first and the last day have one that counts,
+	// and not all windows need be added up.
+	const near = 86400
+	ends := filter{slices.Clone(f.conditions), slices.Clone(f.args)}
+	ends.add("(window_start < fromUnixTimestamp(?) OR window_start > fromUnixTimestamp(?))", first+near, max(0, last-near))
+	counted := func(f filter) string {
+		return "(SELECT window_start FROM breakdowns WHERE " + f.String() + " GROUP BY window_start HAVING " + anyCounted + ")"
+	}
+	from, to, any, err := a.extentOf(ctx, counted(ends), filter{args: ends.args})
+	if err != nil || any && from < first+near && to > last-near {
+		return from, to, any, err
+	}
+	return a.extentOf(ctx, counted(f), filter{args: f.args})
+}
+
+// extentOf returns the first and the last window of a table or a query.
+func (a *API) extentOf(ctx context.Context, from string, f filter) (first, last int64, found bool, err error) {
+	query := "SELECT count(), toInt64(toUnixTimestamp(min(window_start))), toInt64(toUnixTimestamp(max(window_start))) FROM " + from
+	if len(f.conditions) > 0 {
+		query += " WHERE " + f.String()
 	}
 	var n uint64
-	err = a.cfg.Conn.QueryRow(ctx, "SELECT count(), toInt64(toUnixTimestamp(min(window_start))), toInt64(toUnixTimestamp(max(window_start))) FROM "+from, f.args...).Scan(&n, &first, &last)
-	if err != nil {
+	if err := a.cfg.Conn.QueryRow(ctx, query, f.args...).Scan(&n, &first, &last); err != nil {
 		return 0, 0, false, fmt.Errorf("reading the extent of a series: %w", err)
 	}
 	return first, last, n > 0, nil

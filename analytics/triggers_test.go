@@ -175,7 +175,13 @@ func TestRules(t *testing.T) {
 // follow opens the tail of triggers and returns what comes, a line at a time.
 func follow(t *testing.T, server *httptest.Server, query string) *bufio.Scanner {
 	t.Helper()
-	resp, err := http.Get(server.URL + "/v1/triggers/tail?" + query)
+	return followPath(t, server, "/v1/triggers/tail?"+query)
+}
+
+// followPath opens a stream and returns what comes, a line at a time.
+func followPath(t *testing.T, server *httptest.Server, path string) *bufio.Scanner {
+	t.Helper()
+	resp, err := http.Get(server.URL + path)
 	if err != nil {
 		t.Fatal(err)
 	}

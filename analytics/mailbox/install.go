@@ -18,7 +18,7 @@ func Install(ctx context.Context, conn driver.Conn) (changed bool, err error) {
 
 func (t *table) install(ctx context.Context, conn driver.Conn) (bool, error) {
 	// The deletions are waited for, and rows must not sit in a buffer meanwhile.
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"mutations_sync": 2, "async_insert": 0}))
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"mutations_sync": 1, "async_insert": 0}))
 	revised := t.revised.Unix()
 	var newest int64
 	var here, looked, old uint64

@@ -80,7 +80,7 @@ func TestLookUp(t *testing.T) {
 		"nomail.de":    {"."},
 		"addressed.de": {},
 	})
-	server.fails["broken.de"] = true
+	server.set(func() { server.fails["broken.de"] = true })
 	for domain, want := range map[string]string{"workspace.de": "Google Workspace", "filtered.de": "Proofpoint", "own.de": Other, "nomail.de": "", "addressed.de": "", "missing.de": ""} {
 		got, err := lookUp(t.Context(), server.resolver(), domain)
 		if got != want || err != nil {

@@ -1,6 +1,8 @@
 -- What is known of one message to one recipient. The sort key holds nothing
 -- that can change, and there are no partitions: a later revision must meet the
--- earlier one to replace it. Read it FINAL with a narrow filter, or by argMax.
+-- earlier one to replace it. The later one is that behind in the topic, where all
+-- of a message lie in one partition: a message that was forgotten begins again at
+-- revision 1. Read it FINAL with a narrow filter, or by argMax of kafka_offset.
 CREATE TABLE IF NOT EXISTS {{table "messages"}}
 (
     tenant                 LowCardinality(String) COMMENT 'Tenant.',
@@ -49,9 +51,9 @@ CREATE TABLE IF NOT EXISTS {{table "messages"}}
     INDEX campaign campaign_id TYPE set(64) GRANULARITY 4,
     INDEX recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 4
 )
-ENGINE = {{engine "Replacing" "revision"}}
+ENGINE = {{engine "Replacing" "kafka_offset"}}
 ORDER BY (tenant, account, message_id, recipient_id)
 SETTINGS {{once}}
-COMMENT 'What is known of one message to one recipient; the row with the highest revision counts (FINAL).';
+COMMENT 'What is known of one message to one recipient; the row with the highest kafka_offset counts (FINAL).';
 
 {{distributed "messages"}}

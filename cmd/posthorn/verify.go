@@ -27,8 +27,9 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Recompute everything from the webhooks and compare", Args: cobra.NoArgs,
 		Long: `Takes a cut of posthorn.webhooks, waits until every stage has passed it,
-recomputes events, messages, statistics, triggers, suppressions and rejections with code of
-its own, and compares; with ClickHouse, also its tables with the topics. It runs
+recomputes events, messages, statistics, breakdowns, recipients, triggers, suppressions and
+rejections with code of its own, and compares; with ClickHouse, also its tables with the
+topics, or with the webhooks where deltas were deleted by retention. It runs
 beside live traffic: what later webhooks have touched is skipped and counted.
 The exit code is 1 if anything differs.`,
 		Example: `  posthorn verify

@@ -15,11 +15,13 @@ import (
 var (
 	jobs = []string{"migrate", "topics"}
 	ours = []string{"ingest", "processor", "analytics", "migrate", "topics"}
+	// observers are there only with the profile observe.
+	observers = []string{"prometheus", "grafana"}
 )
 
 func load(t *testing.T) *types.Project {
 	t.Helper()
-	opts, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithInterpolation(true), cli.WithNormalization(true), cli.WithConsistency(true))
+	opts, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithInterpolation(true), cli.WithNormalization(true), cli.WithConsistency(true), cli.WithProfiles([]string{"*"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +34,7 @@ func load(t *testing.T) *types.Project {
 
 func TestServices(t *testing.T) {
 	p := load(t)
-	want := append([]string{"kafka", "registry", "clickhouse"}, ours...)
+	want := slices.Concat([]string{"kafka", "registry", "clickhouse"}, ours, observers)
 	slices.Sort(want)
 	got := p.ServiceNames()
 	slices.Sort(got)
@@ -44,6 +46,9 @@ func TestServices(t *testing.T) {
 			t.Errorf("%s: every service needs a health check, and only jobs have none", name)
 		} else if job != (s.Restart == "no") {
 			t.Errorf("%s: restart %q; services are restarted, jobs are not", name, s.Restart)
+		}
+		if observe := slices.Contains(observers, name); observe != slices.Equal(s.Profiles, []string{"observe"}) || !observe && len(s.Profiles) > 0 {
+			t.Errorf("%s: profiles %v", name, s.Profiles)
 		}
 	}
 }
@@ -107,7 +112,7 @@ func TestImagesArePinned(t *testing.T) {
 // What is kept outlives its container, and nothing is open to the network.
 func TestVolumesAndPorts(t *testing.T) {
 	p := load(t)
-	for _, name := range []string{"kafka", "clickhouse", "processor"} {
+	for _, name := range append([]string{"kafka", "clickhouse", "processor"}, observers...) {
 		v := p.Services[name].Volumes
 		if len(v) != 1 || v[0].Type != types.VolumeTypeVolume || v[0].Source == "" {
 			t.Errorf("%s keeps nothing in a named volume", name)

@@ -38,6 +38,7 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	c := Default()
 	c.Tenant = "no spaces please"
+	c.TimeZone = "Europe/Pariss"
 	c.Log.Level = "loud"
 	c.Kafka.Partitions = 0
 	c.Kafka.Brokers = []string{"nohost"}
@@ -58,7 +59,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	}
 	found := problems(c.Validate())
 	for _, field := range []string{
-		"tenant", "log.level", "kafka.partitions", "kafka.brokers[0]", "gateway.byte_budget", "gateway.drain_delay", "gateway.spool.max_size", "clickhouse.dsn",
+		"tenant", "time_zone", "log.level", "kafka.partitions", "kafka.brokers[0]", "gateway.byte_budget", "gateway.drain_delay", "gateway.spool.max_size", "clickhouse.dsn",
 		"processor.stages[0]", "processor.message_horizon", "processor.window_retention", "recipient_secret", "sources[0]", "sources[0].rate", "sources[0].burst", "sources[0].concurrency", "sources[1].name", "sources[1].provider",
 		"endpoints[0].url", "endpoints[0].secret", "endpoints[1].name", "endpoints[1].url", "endpoints[1].secret", "endpoints[2].secret",
 	} {
@@ -150,6 +151,20 @@ func TestSizes(t *testing.T) {
 	for _, text := range []string{"", "MiB", "-1", "1.5MiB", "9999999999GiB", "10MB"} {
 		if err := new(Size).Set(text); err == nil {
 			t.Errorf("%q is taken", text)
+		}
+	}
+}
+
+func TestLocation(t *testing.T) {
+	for name, want := range map[string]bool{"UTC": true, "Europe/Paris": true, "Asia/Kathmandu": true, "": false, "Local": false, "Paris": false, "+02:00": false} {
+		c := Default()
+		c.TimeZone = name
+		loc, err := c.Location()
+		if (err == nil) != want || want && loc.String() != name {
+			t.Errorf("%q: %v %v", name, loc, err)
+		}
+		if (problems(c.Validate())["time_zone"] == "") != want {
+			t.Errorf("%q is valid: %v", name, c.Validate())
 		}
 	}
 }

@@ -206,6 +206,8 @@ func TestGoldenSet(t *testing.T) {
 	}
 
 	checkGoldenCampaigns(t, "http://"+api, base, want)
+	checkGoldenStatistics(t, "http://"+api)
+	checkGoldenRecipient(t, "http://"+api)
 	checkGoldenTriggers(t, config, want)
 	fired := 0
 	for rule, by := range want.Triggers {

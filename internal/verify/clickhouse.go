@@ -52,7 +52,10 @@ func (v *verifier) compareClickHouse(ctx context.Context) error {
 			return err
 		}
 	}
-	return v.compareReplaced(ctx)
+	if err := v.compareReplaced(ctx); err != nil {
+		return err
+	}
+	return v.readBreakdownTables(ctx)
 }
 
 // compareReplaced compares the tables whose rows replace earlier ones.

@@ -20,11 +20,13 @@ const (
 	checkTriggers     = "triggers"
 	checkSuppressions = "suppressions"
 	checkRejections   = "rejections"
+	checkBreakdowns   = "breakdowns"
+	checkRecipients   = "recipients"
 )
 
 func newReport() *Report {
 	r := &Report{}
-	for _, name := range []string{checkWebhooks, checkEvents, checkMessages, checkStatistics, checkTriggers, checkSuppressions, checkRejections} {
+	for _, name := range []string{checkWebhooks, checkEvents, checkMessages, checkStatistics, checkTriggers, checkSuppressions, checkRejections, checkBreakdowns, checkRecipients} {
 		r.check(name)
 	}
 	return r

@@ -153,7 +153,8 @@ func (v *verifier) compareFacts(i int) error {
 		touchedCampaigns[[2]string{e.Tenant, campaignOf(&schemas.Message{CampaignID: e.CampaignID})}] = true
 	}
 	chosen := map[schemas.ID][]*schemas.Event{}
-	counts := map[windowKey]*schemas.Counters{}
+	sums := &bucketSums{campaigns: map[windowKey]*schemas.Counters{}, cells: cellSums{}}
+	people := people{}
 	spans := map[[2]string]*span{}
 	steps := stepSums{}
 	for k, g := range groups {
@@ -166,7 +167,9 @@ func (v *verifier) compareFacts(i int) error {
 			for _, e := range d.events {
 				chosen[e.EventID] = append(chosen[e.EventID], e)
 			}
-			v.contribute(counts, d.message, d.events, d.folded)
+			lifetime := v.contribute(sums, d.message, d.events, d.folded)
+			sums.cells.countDays(d.message, d.events, d.folded, lifetime)
+			people.add(d, life, lifetime)
 			v.countSteps(steps, d.events)
 			of := [2]string{d.message.Tenant, campaignOf(d.message)}
 			if spans[of] == nil {
@@ -179,7 +182,22 @@ func (v *verifier) compareFacts(i int) error {
 					touchedCampaigns[[2]string{e.Tenant, campaignOf(&schemas.Message{CampaignID: e.CampaignID})}] = true
 				}
 			}
+			if len(sums.cells) > maxSums {
+				if err := v.keepCells(sums.cells); err != nil {
+					return err
+				}
+			}
 		}
+	}
+	if err := v.keepCells(sums.cells); err != nil {
+		return err
+	}
+	for of := range touchedCampaigns {
+		v.touchedCampaigns[of] = true
+		v.touchedCampaigns[[2]string{of[0], ""}] = true // what is above campaigns
+	}
+	if err := v.keepPeople(people, f.other); err != nil {
+		return err
 	}
 	v.compareEvents(f, chosen)
 	v.compareMessages(f, groups)
@@ -188,7 +206,7 @@ func (v *verifier) compareFacts(i int) error {
 	if err := v.keepSteps(steps); err != nil {
 		return err
 	}
-	return v.keepContributions(counts, spans, touchedCampaigns)
+	return v.keepContributions(sums.campaigns, spans, touchedCampaigns)
 }
 
 // lives cuts what arrived for a message wherever nothing did for the horizon:
@@ -208,11 +226,11 @@ func (v *verifier) lives(occurrences []*schemas.Event) (lives [][]*schemas.Event
 // choose returns one occurrence of every event, the one that counts for its
 // message: which of them became the fact depends on what came first, but the
 // message is of the one that arrived first, at a tie of the one that occurred
-// first.
+// first, and then of the source that comes first.
 func choose(occurrences []*schemas.Event) (chosen []*schemas.Event) {
 	byID := map[schemas.ID]*schemas.Event{}
 	for _, e := range occurrences {
-		if o := byID[e.EventID]; o == nil || cmp.Or(cmp.Compare(e.ArrivedAt, o.ArrivedAt), cmp.Compare(e.OccurredAt, o.OccurredAt)) < 0 {
+		if o := byID[e.EventID]; o == nil || cmp.Or(cmp.Compare(e.ArrivedAt, o.ArrivedAt), cmp.Compare(e.OccurredAt, o.OccurredAt), cmp.Compare(e.Source, o.Source)) < 0 {
 			byID[e.EventID] = e
 		}
 	}

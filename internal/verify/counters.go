@@ -26,12 +26,26 @@ func campaignOf(m *schemas.Message) string {
 	return m.CampaignID
 }
 
+// bucketSums are what the messages of a bucket of recipients count.
+type bucketSums struct {
+	campaigns map[windowKey]*schemas.Counters
+	cells     cellSums
+}
+
+// add adds counts of a window to its campaign and to what is above campaigns.
+func (n *bucketSums) add(of scopes, k windowKey, c *schemas.Counters) {
+	sum(counters(n.campaigns, k), c)
+	n.cells.countScopes(of, k, c)
+}
+
 // contribute adds what one message counts: all its events in its lifetime, in a
 // window those that had arrived when it was closed, and what is missing in the
-// windows in the late totals.
-func (v *verifier) contribute(to map[windowKey]*schemas.Counters, m *schemas.Message, events []*schemas.Event, folded set) {
+// windows in the late totals. It returns what counts in the lifetime.
+func (v *verifier) contribute(to *bucketSums, m *schemas.Message, events []*schemas.Event, folded set) (lifetime *schemas.Counters) {
+	of := scopesOf(m.Account, events, folded)
 	all := map[windowKey]*schemas.Counters{}
 	tally(all, m, events, folded)
+	lifetime = all[windowKey{m.Tenant, campaignOf(m), schemas.BasisLifetime, 0}]
 	windows, earliest := map[schemas.Timestamp]bool{}, m.FirstEventAt
 	for _, e := range events {
 		windows[windowOf(e.OccurredAt)] = true
@@ -39,12 +53,12 @@ func (v *verifier) contribute(to map[windowKey]*schemas.Counters, m *schemas.Mes
 	}
 	if m.LastArrivedAt < v.closing(windowOf(earliest)) {
 		for k, c := range all {
-			sum(counters(to, k), c)
+			to.add(of, k, c)
 		}
-		return
+		return lifetime
 	}
 	for k, c := range all {
-		sum(counters(to, k.late()), c)
+		to.add(of, k.late(), c)
 	}
 	for start := range windows {
 		closing := v.closing(start)
@@ -54,17 +68,19 @@ func (v *verifier) contribute(to map[windowKey]*schemas.Counters, m *schemas.Mes
 		}
 		then := map[windowKey]*schemas.Counters{}
 		tally(then, derive(messageKey{tenant: m.Tenant}, inTime, folded), inTime, folded)
+		of := scopesOf(m.Account, inTime, folded)
 		for k, c := range then {
 			if k.basis == schemas.BasisLifetime || k.start != start {
 				continue
 			}
-			sum(counters(to, k), c)
+			to.add(of, k, c)
 			for _, n := range counterValues(c) {
 				*n = -*n
 			}
-			sum(counters(to, k.late()), c)
+			to.add(of, k.late(), c)
 		}
 	}
+	return lifetime
 }
 
 // closing is the arrival time from which on a window does not change.

@@ -111,6 +111,9 @@ func (a *actor) event(facts map[string]any, kind string, at time.Time) {
 	case "opened", "clicked":
 		e["machine"] = a.one("human", "human", "human", "proxy", "machine")
 		e["country"] = a.one("FR", "US", "")
+		// By numbers, so that what is drawn stays the same.
+		e["client_name"], e["client_os"] = []string{"Outlook", "Apple Mail", ""}[a.events%3], []string{"Windows", "iOS"}[a.events%2]
+		e["device_type"] = []string{"desktop", "mobile", ""}[a.events/2%3]
 		e["ip"] = "192.0.2.1"
 	case "bounced":
 		e["bounce_class"] = a.one("hard", "soft")
@@ -119,6 +122,12 @@ func (a *actor) event(facts map[string]any, kind string, at time.Time) {
 	}
 	if kind == "clicked" {
 		e["url"] = "https://shop.example/" + a.one("a", "b", "pay", "c")
+		if a.events%4 == 1 {
+			e["link_index"] = 1 + a.events%3
+		}
+		if e["url"] == "https://shop.example/c" {
+			e["url"] = fmt.Sprintf("https://shop.example/c?to=reader%d@example.org#top", a.events)
+		}
 	}
 	arrived := at.Add(a.lag())
 	a.post(e, arrived)
@@ -138,7 +147,7 @@ func (a *actor) post(event map[string]any, at time.Time) {
 	at = at.Add(time.Duration(a.IntN(1000)) * time.Millisecond)
 	n := len(a.hooks)
 	a.hooks = append(a.hooks, posting{at, &schemas.Webhook{
-		ID: schemas.ID{7, byte(n), byte(n >> 8)}, Tenant: "default", Account: "shop", Source: "own", Provider: "native",
+		ID: schemas.ID{7, byte(n), byte(n >> 8)}, Tenant: "default", Account: "shop", Source: []string{"own", "own", "backup"}[n%3], Provider: "native",
 		ReceivedAt: schemas.FromTime(at), Body: body, CRC32C: schemas.Checksum(body), Verified: "bearer",
 	}})
 }

@@ -111,13 +111,14 @@ func (s *scene) superseded(send *schemas.Event, by schemas.Timestamp) bool {
 // considered leaves out what rules do not see of a message with very many
 // events: of those that may repeat, all but the earliest 512 and the firsts. A
 // first is the earliest of its type, of its type by a human, or of those that
-// name a campaign, among what had arrived by the end of some window.
+// name a campaign, a source or a list, among what had arrived by the end of some
+// window.
 func considered(events []*schemas.Event) []*schemas.Event {
 	const most = 512
 	type mark struct {
-		t        schemas.EventType
-		human    bool
-		campaign bool
+		t     schemas.EventType
+		human bool
+		names string // campaign, source or list
 	}
 	earliest := map[mark]schemas.Timestamp{} // arrival window
 	isFirst := func(e *schemas.Event, m mark) bool {
@@ -136,8 +137,10 @@ func considered(events []*schemas.Event) []*schemas.Event {
 		if e.Machine != schemas.MachineMachine && isFirst(e, mark{t: e.Type, human: true}) {
 			first = true
 		}
-		if e.CampaignID != "" && isFirst(e, mark{campaign: true}) {
-			first = true
+		for name, text := range map[string]string{"campaign": e.CampaignID, "source": e.Source, "list": e.ListID} {
+			if text != "" && isFirst(e, mark{names: name}) {
+				first = true
+			}
 		}
 		switch e.Type {
 		case schemas.EventTypeQueued, schemas.EventTypeSent, schemas.EventTypeDelivered,

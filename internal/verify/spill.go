@@ -19,6 +19,14 @@ const (
 	kindLater   // a campaign that an event from outside of the cut names
 	kindSteps   // what campaigns' rules count
 	kindSuppression
+	kindWantedCell // of breakdowns, and so on
+	kindFoundCell
+	kindCellRow
+	kindWantedRecipient
+	kindLimits // of a recipient's times
+	kindFoundRecipient
+	kindRecipientRow
+	kindTouchedRecipient
 )
 
 // spill keeps records on disk, partitioned by a hash of their key, so that one

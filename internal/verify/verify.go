@@ -15,10 +15,11 @@
 //   - topics.go, wait.go, spill.go: reading up to the cut with bounded memory;
 //   - frontier.go: what the stages must have decided, and what they can't have;
 //   - expect.go, message.go, counters.go, automated.go: what ought to be there;
+//   - breakdown.go, people.go, cells.go: what ought to be in the breakdowns;
 //   - scene.go, keys.go, hours.go, rules.go, sequence.go, counts.go: which rules
 //     ought to have fired, by the letter of their definitions;
 //   - compare.go and compare_*.go, explain.go: what is there;
-//   - clickhouse.go: the tables against the topics.
+//   - clickhouse.go, clickhouse_*.go: the tables against the topics.
 package verify
 
 import (
@@ -78,9 +79,16 @@ type verifier struct {
 	report *Report
 
 	start, cut offsets // of posthorn.webhooks
+	buckets    int     // of each spill
 	facts      *spill  // events, messages, triggers and suppressions by recipient
 	refused    *spill  // rejections by webhook
 	campaigns  *spill  // contributions, statistics and triggers by campaign
+	cells      *spill  // of breakdowns: as worked out, of the topic and of the table
+	people     *spill  // the same of recipients
+	// touchedCampaigns have been changed by what came after the cut; without a
+	// campaign, the tenant.
+	touchedCampaigns map[[2]string]bool
+	tablesRead       bool // of breakdowns, and nothing was added since the topic was read
 	// refusedBefore holds what an earlier version of a decoder refused. This
 	// one may read it, but nobody has asked for that unless it is replayed.
 	refusedBefore map[element]bool
@@ -117,7 +125,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	defer closeAdmin()
-	v := &verifier{cfg: cfg, adm: adm, report: newReport(), refusedBefore: map[element]bool{},
+	v := &verifier{cfg: cfg, adm: adm, report: newReport(), refusedBefore: map[element]bool{}, touchedCampaigns: map[[2]string]bool{},
 		extents: map[string]*extent{}, messageSums: map[string]*messageSums{}, windowSums: map[tableKey]*windowSums{},
 		suppressed: map[suppressionTableKey]*suppressionSums{}}
 	if v.start, v.cut, err = bounds(ctx, adm, schemas.TopicWebhooks); err != nil {
@@ -130,13 +138,31 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err := v.noteLeast(ctx); err != nil {
 		return nil, err
 	}
-	if err := v.compareTopics(ctx); err != nil {
-		return nil, err
-	}
-	if err := v.compareClickHouse(ctx); err != nil {
+	if err := v.compare(ctx); err != nil {
 		return nil, err
 	}
 	return v.report, nil
+}
+
+// compare compares topics and tables, with a folder for what is spilled.
+func (v *verifier) compare(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp(v.cfg.Dir, "posthorn-verify-")
+	if err != nil {
+		return fmt.Errorf("creating spill folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	closeFiles, err := v.createSpills(ctx, dir)
+	defer closeFiles()
+	if err != nil {
+		return err
+	}
+	if err := v.compareTopics(ctx); err != nil {
+		return err
+	}
+	if err := v.compareClickHouse(ctx); err != nil {
+		return err
+	}
+	return v.compareBreakdowns(ctx)
 }
 
 // topic is the name that a topic has in the generation.
@@ -148,46 +174,51 @@ func (v *verifier) progress(phase string, done, total int64) {
 	}
 }
 
-// compareTopics reads all topics into spill files and compares them.
-func (v *verifier) compareTopics(ctx context.Context) (err error) {
-	dir, err := os.MkdirTemp(v.cfg.Dir, "posthorn-verify-")
-	if err != nil {
-		return fmt.Errorf("creating spill folder: %w", err)
+// createSpills makes the spill files.
+func (v *verifier) createSpills(ctx context.Context, dir string) (closeFiles func(), err error) {
+	var files []*spill
+	closeFiles = func() {
+		for _, s := range files {
+			s.close()
+		}
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	buckets := v.cfg.Buckets
-	if buckets <= 0 {
+	if v.buckets = v.cfg.Buckets; v.buckets <= 0 {
 		_, events, err := bounds(ctx, v.adm, v.topic(schemas.TopicEvents))
 		if err != nil {
-			return err
+			return closeFiles, err
 		}
-		buckets = int(min(256, 1+max(events.sum(), v.report.Webhooks)/eventsPerBucket))
+		v.buckets = int(min(256, 1+max(events.sum(), v.report.Webhooks)/eventsPerBucket))
 	}
 	for _, s := range []struct {
 		to   **spill
 		name string
-	}{{&v.facts, "facts"}, {&v.refused, "refused"}, {&v.campaigns, "campaigns"}} {
-		if *s.to, err = newSpill(dir, s.name, buckets); err != nil {
-			return err
+	}{{&v.facts, "facts"}, {&v.refused, "refused"}, {&v.campaigns, "campaigns"}, {&v.cells, "cells"}, {&v.people, "people"}} {
+		if *s.to, err = newSpill(dir, s.name, v.buckets); err != nil {
+			return closeFiles, err
 		}
-		defer (*s.to).close()
+		files = append(files, *s.to)
 	}
+	return closeFiles, nil
+}
+
+// compareTopics reads all topics into spill files and compares them.
+func (v *verifier) compareTopics(ctx context.Context) error {
 	if err := v.readAll(ctx); err != nil {
 		return err
 	}
-	for i := range buckets {
-		v.progress("comparing", int64(i), int64(buckets))
+	for i := range v.buckets {
+		v.progress("comparing", int64(i), int64(v.buckets))
 		if err := errors.Join(ctx.Err(), v.compareFacts(i), v.compareRejections(i)); err != nil {
 			return err
 		}
 	}
 	// Contributions are complete only now.
-	for i := range buckets {
+	for i := range v.buckets {
 		if err := errors.Join(ctx.Err(), v.compareCampaigns(i)); err != nil {
 			return err
 		}
 	}
-	v.progress("comparing", int64(buckets), int64(buckets))
+	v.progress("comparing", int64(v.buckets), int64(v.buckets))
 	return nil
 }
 
@@ -211,6 +242,13 @@ func (v *verifier) readAll(ctx context.Context) error {
 				return err
 			}
 			return v.campaigns.put(campaignKey(s.Tenant, s.CampaignID), kindStatistics, s.AppendAvro(nil))
+		}},
+		{schemas.TopicBreakdownDeltas, func(rec *kgo.Record) error {
+			var d schemas.BreakdownDelta
+			if err := decode(rec, &d); err != nil {
+				return err
+			}
+			return v.takeDelta(&d)
 		}},
 		{schemas.TopicTriggers, func(rec *kgo.Record) error {
 			var t schemas.Trigger

@@ -32,9 +32,9 @@ var shared = sync.OnceValues(start)
 func start() (*clickhouse.Engine, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	library, err := clickhouse.Fetch(ctx, clickhouse.FetchConfig{})
+	library, err := fetch(ctx)
 	if err != nil {
-		return nil, errors.Join(errUnavailable, err)
+		return nil, err
 	}
 	dir, err := directory()
 	if err != nil {
@@ -44,6 +44,14 @@ func start() (*clickhouse.Engine, error) {
 		Dir: dir, Library: library, SQLListen: "127.0.0.1:0", MaxMemory: 4 << 30,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
+}
+
+func fetch(ctx context.Context) (string, error) {
+	library, err := clickhouse.Fetch(ctx, clickhouse.FetchConfig{})
+	if err != nil {
+		return "", errors.Join(errUnavailable, err)
+	}
+	return library, nil
 }
 
 // directory makes a data directory. Nobody is left to remove it when the test
@@ -69,15 +77,30 @@ func directory() (string, error) {
 func Start(tb testing.TB) *clickhouse.Engine {
 	tb.Helper()
 	engine, err := shared()
+	demand(tb, err)
+	return engine
+}
+
+// Library gives the path of the library, for tests that run engines in processes
+// of their own. Without it they are skipped, or fail where CI is set.
+func Library(tb testing.TB) string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 15*time.Minute)
+	defer cancel()
+	library, err := fetch(ctx)
+	demand(tb, err)
+	return library
+}
+
+func demand(tb testing.TB, err error) {
+	tb.Helper()
 	switch {
 	case err == nil:
-		return engine
 	case errors.Is(err, errUnavailable) && os.Getenv("CI") == "":
 		tb.Skipf("no embedded ClickHouse: %v", err)
 	default:
 		tb.Fatalf("starting the embedded ClickHouse: %v", err)
 	}
-	return nil
 }
 
 // Database makes a database that is dropped after the test, and gives its DSN
