@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS {{table "events"}}
     kafka_partition     Int32 COMMENT 'Partition of the record in its topic.' CODEC(T64, ZSTD(1)),
     kafka_offset        Int64 COMMENT 'Offset of the record in its partition.' CODEC(T64, ZSTD(1)),
     INDEX occurred occurred_at TYPE minmax GRANULARITY 1,
-    INDEX recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 4
+    INDEX recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = {{engine ""}}
 PARTITION BY toYYYYMM(received_at)
