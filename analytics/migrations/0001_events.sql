@@ -6,6 +6,9 @@
 -- which no codec makes smaller; times of a webhook repeat, so that ZSTD alone does
 -- better with them than Delta before it. What is of the message and not of the
 -- event, such as its UUID, is in messages.
+--
+-- A recipient's rows lie far apart: the index tells each granule by itself, so
+-- that reading one of them reads no others.
 CREATE TABLE IF NOT EXISTS {{table "events"}}
 (
     tenant              LowCardinality(String) COMMENT 'Tenant.',
