@@ -67,17 +67,18 @@ func TestAnomalies(t *testing.T) {
 		of     []int64
 		want   string // of the last one
 	}{
-		"in line":                {append(steady, 24), of, "in line"},
-		"three times as many":    {append(steady, 60), of, "high: 0.06 of 1000, where about 0.02"},
-		"none":                   {append(repeated(28, 40), 0), of, "low: 0 of 1000, where about 0.04"},
-		"few messages":           {append(steady, 19), append(repeated(28, 1000), 19), "not judged: messages is below 20"},
-		"nothing to compare":     {append(repeated(6, 20), 60), of, "not judged: 6 of the 28 buckets before have enough, 7 must"},
-		"first in a thousand":    {append(repeated(28, 0), 1), of, "in line"}, // by less than 5 messages
-		"bounces out of none":    {append(repeated(28, 0), 9), of, "high"},
-		"after one bad day":      {append(append(steady[:27:27], 500), 60), of, "high"},
-		"wild before":            {append([]int64{10, 90, 30, 70, 20, 80, 40, 60, 10, 90}, 100), of, "in line"},
-		"after a lasting change": {append(append(repeated(14, 20), repeated(15, 60)...), 60), of, "in line"},
-		"small days":             {append(repeated(28, 1), 2), repeated(29, 20), "in line"},
+		"in line":                   {append(steady, 24), of, "in line"},
+		"three times as many":       {append(steady, 60), of, "high: 0.06 of 1000, where about 0.02"},
+		"none":                      {append(repeated(28, 40), 0), of, "low: 0 of 1000, where about 0.04"},
+		"few messages":              {append(steady, 19), append(repeated(28, 1000), 19), "not judged: messages is below 20"},
+		"nothing to compare":        {append(repeated(6, 20), 60), of, "not judged: 6 of the 28 buckets before have enough, 7 must"},
+		"first in a thousand":       {append(repeated(28, 0), 1), of, "in line"}, // by less than 5 messages
+		"bounces out of none":       {append(repeated(28, 0), 9), of, "high"},
+		"after one bad day":         {append(append(steady[:27:27], 500), 60), of, "high"},
+		"after three terrible ones": {append(append(repeated(25, 2), 500, 500, 500), 20), of, "high"},
+		"wild before":               {append([]int64{10, 90, 30, 70, 20, 80, 40, 60, 10, 90}, 100), of, "in line"},
+		"after a lasting change":    {append(append(repeated(14, 20), repeated(15, 60)...), 60), of, "in line"},
+		"small days":                {append(repeated(28, 1), 2), repeated(29, 20), "in line"},
 	} {
 		points := judged(method, c.counts, c.of)
 		last := points[len(points)-1]

@@ -3,6 +3,7 @@ package analytics
 import (
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -10,15 +11,23 @@ import (
 // Counts are counters by their names.
 type Counts map[string]int64
 
-// countsOf names the counters of c that are listed.
+// counterAt is where a counter is among counterNames.
+var counterAt = func() map[string]int {
+	at := make(map[string]int, len(counterNames))
+	for i, name := range counterNames {
+		at[name] = i
+	}
+	return at
+}()
+
+// countsOf names the counters of c that are listed. Names that are of no counter
+// are left out.
 func countsOf(c *schemas.Counters, names []string) Counts {
 	all := counterValues(c)
 	of := make(Counts, len(names))
-	for i, name := range counterNames {
-		for _, wanted := range names {
-			if name == wanted {
-				of[name] = all[i]
-			}
+	for _, name := range names {
+		if i, is := counterAt[name]; is {
+			of[name] = all[i]
 		}
 	}
 	return of
@@ -30,42 +39,78 @@ func (c Counts) add(other Counts) {
 	}
 }
 
-// ratio works out the formula of a rate, so that what is said is what is done:
-// a counter, or (one - another), over a counter; total.NAME is of the total. It
+// formula is the text of a rate, taken apart.
+type formula struct {
+	numerator, denominator []term
+	by                     float64 // the quotient is divided by it
+}
+
+// term is a counter, of the total or not, that is added or taken away.
+type term struct {
+	name    string
+	ofTotal bool
+	sign    int64
+}
+
+// formulas are those that were taken apart, by their texts.
+var formulas sync.Map
+
+// formulaOf takes a text apart: a counter, or (one - another), over a counter, and
+// that over a number where there is one; total.NAME is of the total.
+func formulaOf(text string) *formula {
+	if known, ok := formulas.Load(text); ok {
+		return known.(*formula)
+	}
+	parts := strings.Split(text, " / ")
+	f := &formula{termsOf(parts[0]), termsOf(parts[1]), 1}
+	for _, part := range parts[2:] {
+		n, err := strconv.ParseFloat(part, 64)
+		if err != nil {
+			panic("formula " + text + ": " + err.Error())
+		}
+		f.by *= n
+	}
+	formulas.Store(text, f)
+	return f
+}
+
+func termsOf(text string) (terms []term) {
+	for i, name := range strings.Split(strings.Trim(text, "()"), " - ") {
+		t := term{name: name, sign: 1}
+		t.name, t.ofTotal = strings.CutPrefix(name, "total.")
+		if i > 0 {
+			t.sign = -1
+		}
+		terms = append(terms, t)
+	}
+	return terms
+}
+
+func sumUp(terms []term, of, total Counts) (sum int64) {
+	for _, t := range terms {
+		from := of
+		if t.ofTotal {
+			from = total
+		}
+		n, ok := from[t.name]
+		if !ok {
+			panic("a formula names the counter " + t.name + ", which is not counted")
+		}
+		sum += t.sign * n
+	}
+	return sum
+}
+
+// ratio works out the formula of a rate, so that what is said is what is done. It
 // is nil where the denominator is 0.
 func (d *RateDefinition) ratio(of, total Counts) *float64 {
-	parts := strings.Split(d.Formula, " / ")
-	denominator := term(parts[1], of, total)
+	f := formulaOf(d.Formula)
+	denominator := sumUp(f.denominator, of, total)
 	if denominator == 0 {
 		return nil
 	}
-	v := float64(term(parts[0], of, total)) / float64(denominator)
-	for _, by := range parts[2:] {
-		n, err := strconv.ParseFloat(by, 64)
-		if err != nil {
-			panic("formula " + d.Formula + ": " + err.Error())
-		}
-		v /= n
-	}
+	v := float64(sumUp(f.numerator, of, total)) / float64(denominator) / f.by
 	return &v
-}
-
-func term(text string, of, total Counts) (sum int64) {
-	for i, name := range strings.Split(strings.Trim(text, "()"), " - ") {
-		from := of
-		if rest, ok := strings.CutPrefix(name, "total."); ok {
-			from, name = total, rest
-		}
-		n, ok := from[name]
-		if !ok {
-			panic("a formula names the counter " + name + ", which is not counted")
-		}
-		if i > 0 {
-			n = -n
-		}
-		sum += n
-	}
-	return sum
 }
 
 // define makes a definition of a formula; its denominator is what it divides by.

@@ -4,7 +4,7 @@
 CREATE TABLE IF NOT EXISTS {{everywhere "mailbox_providers"}}
 (
     domain       String COMMENT 'Domain of addresses, lower case.',
-    provider     LowCardinality(String) COMMENT 'Who serves its mail: gmail, microsoft, ...',
+    provider     LowCardinality(String) COMMENT 'Who serves its mail: Gmail, Microsoft 365, ...',
     told_by      LowCardinality(String) COMMENT 'How that is known: table (of Posthorn) or mx (the domain''s mail exchangers).',
     looked_up_at DateTime('UTC') COMMENT 'When; the latest counts.'
 )

@@ -19,11 +19,11 @@ import (
 
 // statistic is a command that asks the HTTP API one thing and shows the answer.
 type statistic struct {
-	use, short, long, example string
-	path                      string
-	flags                     map[string]string // name of a parameter -> what it is
-	answer                    func() any
-	print                     func(io.Writer, any) error
+	use, short, example string
+	path                string
+	flags               map[string]string // name of a parameter -> what it is
+	answer              func() any
+	print               func(io.Writer, any) error
 }
 
 // Flags that several statistics have.

@@ -17,12 +17,8 @@ import (
 // breakdownWorld has messages of several lives, folded events, machines, several
 // sources and lists, and what the stages make of them.
 func breakdownWorld(t *testing.T) (w *world, out map[string][]*kgo.Record, end schemas.Timestamp) {
-	return breakdownWorldOf(t, 60*time.Hour)
-}
-
-func breakdownWorldOf(t *testing.T, horizon time.Duration) (w *world, out map[string][]*kgo.Record, end schemas.Timestamp) {
 	w = kindsWorld(t, 5, 60, 700)
-	w.horizon, w.retention = horizon, 30*time.Hour
+	w.horizon, w.retention = 60*time.Hour, 30*time.Hour
 	out, end = w.runKinds(5, 500*time.Hour)
 	return w, out, end
 }

@@ -53,7 +53,7 @@ const tableOfCells, tableOfPeople = "ClickHouse breakdowns", "ClickHouse recipie
 // with the webhooks; whatever is wrong in them is found.
 func TestBreakdownTables(t *testing.T) {
 	// Of one life: the table of messages keeps the revision with most events.
-	w, out, end := breakdownWorldOf(t, 0)
+	w, out, end := breakdownWorld(t)
 	w, conn := w.sunk(t, out, end)
 	verify := func() *Report { return w.verify(func(c *Config) { c.ClickHouse = conn }) }
 	exec := func(query string) {
