@@ -38,7 +38,7 @@ func TestBehaviourProblems(t *testing.T) {
 		)
 	}
 	list = append(list,
-		asked{"/v1/delays?since=2026-01-01T00:00:00Z", 400, "since"},
+		asked{"/v1/delays?since=2026-01-01T01:00:00Z", 400, "since"},
 		asked{"/v1/cohorts?by=hour", 400, "by"},
 		asked{"/v1/heatmap?basis=event_time", 400, "basis"},
 		asked{"/v1/heatmap?tz=Mars", 400, "tz"},

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/posthorn/posthorn/schemas"
 )
@@ -72,6 +75,14 @@ func (a *API) sentPeriodOf(ctx context.Context, r *http.Request) (p SentPeriod, 
 	return p, a.knownCampaigns(ctx, p.Campaigns)
 }
 
+// sentCellsOf reads the parameters of an answer that has no other but some more.
+func (a *API) sentCellsOf(ctx context.Context, r *http.Request, more ...string) (SentPeriod, error) {
+	if err := knownParams(r, sentPeriodParams(r, more...)...); err != nil {
+		return SentPeriod{}, err
+	}
+	return a.sentPeriodOf(ctx, r)
+}
+
 // sentPeriodParams are the parameters that sentPeriodOf reads, and more.
 func sentPeriodParams(r *http.Request, more ...string) []string {
 	known := append([]string{"since", "until"}, more...)
@@ -96,11 +107,24 @@ func (p *SentPeriod) filter(tenant string, dimension schemas.Dimension) (f filte
 	case dimension == schemas.DimensionDomain:
 		f.add("campaign_id = ''")
 	}
+	p.bound(&f)
+	return f
+}
+
+// bound leaves the cells of the days of a period, where there is one.
+func (p *SentPeriod) bound(f *filter) {
 	if p.bounded() {
 		// An unknown send stands at 0.
 		f.between(max(p.from, secondsOfDay), p.to)
 	}
-	return f
+}
+
+// eachCell calls each for the sums by columns, which name texts or, as window,
+// the day.
+func (a *API) eachCell(ctx context.Context, what string, f filter, columns, counters []string, each func(rows driver.Rows) error) error {
+	by := strings.Join(columns, ", ")
+	query := fmt.Sprint("SELECT ", by, ", sum(", strings.Join(counters, "), sum("), ") FROM breakdowns WHERE ", f.String(), " GROUP BY ", by)
+	return a.each(ctx, what, query, f.args, each)
 }
 
 // countedOnce sums all counters of the messages of a period, each message once:

@@ -16,7 +16,7 @@ import (
 
 // Cohorts tells how messages sent in a day, week or month did as they aged.
 type Cohorts struct {
-	DaySelection
+	SentPeriod
 	// By is day, week (from Monday) or month, of the send in UTC.
 	By string `json:"by"`
 	// Ages are the stretches of age that are counted, in hours since the send.
@@ -87,18 +87,15 @@ const maxCohorts = 550
 
 // cohorts answers with the cohorts of a period.
 func (a *API) cohorts(ctx context.Context, r *http.Request) (Cohorts, error) {
-	d, err := dayCellsOf(r, "by")
-	answer := Cohorts{DaySelection: d.DaySelection, Ages: ages(), Cohorts: []Cohort{}, Definitions: cohortDefinitions}
+	p, err := a.sentCellsOf(ctx, r, "by")
+	answer := Cohorts{SentPeriod: p, Ages: ages(), Cohorts: []Cohort{}, Definitions: cohortDefinitions}
 	if err != nil {
 		return answer, err
 	}
 	if answer.By, err = oneOf(r, "by", "day", "week", "month"); err != nil {
 		return answer, err
 	}
-	if err := a.knownCampaigns(ctx, d.Campaigns); err != nil {
-		return answer, err
-	}
-	cells, all, err := a.cohortCells(ctx, &d, answer.By)
+	cells, all, err := a.cohortCells(ctx, &p, answer.By)
 	if err != nil {
 		return answer, err
 	}
@@ -147,8 +144,8 @@ func newCohortCells(start int64) *cohortCells {
 }
 
 // cohortCells reads the cells of all cohorts, in order, and their sum.
-func (a *API) cohortCells(ctx context.Context, d *dayCells, by string) ([]*cohortCells, *cohortCells, error) {
-	f := d.filter(a.cfg.Tenant, "age")
+func (a *API) cohortCells(ctx context.Context, p *SentPeriod, by string) ([]*cohortCells, *cohortCells, error) {
+	f := p.filter(a.cfg.Tenant, schemas.DimensionAge)
 	columns := slices.Concat(cohortSent, cohortAged)
 	byStart, all := map[int64]*cohortCells{}, newCohortCells(0)
 	err := a.eachCell(ctx, "cohorts", f, []string{"toInt64(toUnixTimestamp(window_start)) AS day", "value"}, columns, func(rows driver.Rows) error {

@@ -17,7 +17,7 @@ import (
 // Delays tells how long it took from delivery to the first open, and from the first
 // open to the first click.
 type Delays struct {
-	DaySelection
+	SentPeriod
 	Open       Delay `json:"open"`
 	HumanOpen  Delay `json:"human_open"`
 	Click      Delay `json:"click"`
@@ -66,19 +66,16 @@ var delayDefinitions = map[string]string{
 
 // delays answers with the distributions of delays.
 func (a *API) delays(ctx context.Context, r *http.Request) (Delays, error) {
-	d, err := dayCellsOf(r)
-	answer := Delays{DaySelection: d.DaySelection, Error: delayError, Approximate: true, Definitions: delayDefinitions}
+	p, err := a.sentCellsOf(ctx, r)
+	answer := Delays{SentPeriod: p, Error: delayError, Approximate: true, Definitions: delayDefinitions}
 	if err != nil {
 		return answer, err
 	}
-	if err := a.knownCampaigns(ctx, d.Campaigns); err != nil {
-		return answer, err
-	}
 	var open, click delayCounts
-	if err := a.delayCounts(ctx, &d, &open, "open_delay", "opened", "human_opened"); err != nil {
+	if err := a.delayCounts(ctx, &p, &open, schemas.DimensionOpenDelay, "opened", "human_opened"); err != nil {
 		return answer, err
 	}
-	if err := a.delayCounts(ctx, &d, &click, "click_delay", "clicked", "human_clicked"); err != nil {
+	if err := a.delayCounts(ctx, &p, &click, schemas.DimensionClickDelay, "clicked", "human_clicked"); err != nil {
 		return answer, err
 	}
 	if answer.Open, answer.HumanOpen, err = open.delays(); err != nil {
@@ -87,12 +84,12 @@ func (a *API) delays(ctx context.Context, r *http.Request) (Delays, error) {
 	if answer.Click, answer.HumanClick, err = click.delays(); err != nil {
 		return answer, err
 	}
-	return answer, a.exactMeans(ctx, &d, &answer)
+	return answer, a.exactMeans(ctx, &p, &answer)
 }
 
 // delayCounts reads the buckets of a delay.
-func (a *API) delayCounts(ctx context.Context, d *dayCells, to *delayCounts, dimension string, counters ...string) error {
-	return a.eachCell(ctx, "delays", d.filter(a.cfg.Tenant, dimension), []string{"value"}, counters, func(rows driver.Rows) error {
+func (a *API) delayCounts(ctx context.Context, p *SentPeriod, to *delayCounts, dimension schemas.Dimension, counters ...string) error {
+	return a.eachCell(ctx, "delays", p.filter(a.cfg.Tenant, dimension), []string{"value"}, counters, func(rows driver.Rows) error {
 		var value string
 		var all, human int64
 		if err := rows.Scan(&value, &all, &human); err != nil {
@@ -104,18 +101,15 @@ func (a *API) delayCounts(ctx context.Context, d *dayCells, to *delayCounts, dim
 
 // exactMeans takes the means of all from the sums of the messages: of lifetimes, or,
 // where there is a period, of the days' domains.
-func (a *API) exactMeans(ctx context.Context, d *dayCells, answer *Delays) error {
+func (a *API) exactMeans(ctx context.Context, p *SentPeriod, answer *Delays) error {
 	const columns = "sum(open_delay_ms), sum(open_delays), sum(click_delay_ms), sum(click_delays)"
 	var query string
 	var args []any
-	if d.Since == nil && d.Until == nil {
-		windows, of := subject{scope: ScopeTenant, campaigns: d.Campaigns}.windows(a.cfg.Tenant, schemas.BasisLifetime, 0, 0, "open_delay_ms", "open_delays", "click_delay_ms", "click_delays")
+	if !p.bounded() {
+		windows, of := subject{scope: ScopeTenant, campaigns: p.Campaigns}.windows(a.cfg.Tenant, schemas.BasisLifetime, 0, 0, "open_delay_ms", "open_delays", "click_delay_ms", "click_delays")
 		query, args = "SELECT "+columns+" FROM ("+windows+")", of
 	} else {
-		f := d.filter(a.cfg.Tenant, "domain")
-		if d.Campaigns == nil {
-			f.add("campaign_id = ''")
-		}
+		f := p.filter(a.cfg.Tenant, schemas.DimensionDomain)
 		query, args = "SELECT "+columns+" FROM breakdowns WHERE "+f.String(), f.args
 	}
 	var c schemas.Counters

@@ -14,7 +14,7 @@ import (
 
 // Funnel tells how many messages went how far.
 type Funnel struct {
-	DaySelection
+	SentPeriod
 	// Steps count everybody, Human leaves out machines' opens and clicks.
 	Steps []FunnelStep `json:"steps"`
 	Human []FunnelStep `json:"human"`
@@ -78,15 +78,12 @@ func (p *FunnelPath) has(parts ...string) bool {
 
 // funnel answers with the steps and paths of messages.
 func (a *API) funnel(ctx context.Context, r *http.Request) (Funnel, error) {
-	d, err := dayCellsOf(r)
-	answer := Funnel{DaySelection: d.DaySelection, Paths: []FunnelPath{}}
+	p, err := a.sentCellsOf(ctx, r)
+	answer := Funnel{SentPeriod: p, Paths: []FunnelPath{}}
 	if err != nil {
 		return answer, err
 	}
-	if err := a.knownCampaigns(ctx, d.Campaigns); err != nil {
-		return answer, err
-	}
-	f := d.filter(a.cfg.Tenant, "path")
+	f := p.filter(a.cfg.Tenant, schemas.DimensionPath)
 	err = a.eachCell(ctx, "paths", f, []string{"value"}, []string{"messages"}, func(rows driver.Rows) error {
 		var value string
 		var n int64

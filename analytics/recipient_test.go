@@ -34,8 +34,8 @@ func TestRecipient(t *testing.T) {
 		return &schemas.Message{Tenant: "default", Account: "acc", MessageID: id, RecipientID: who, CampaignID: "c", Opens: opens, Revision: revision,
 			Outcome: schemas.OutcomeDelivered, DeliveredAt: epoch, FirstEventAt: epoch, LastEventAt: epoch + schemas.Timestamp(revision), LastArrivedAt: epoch}
 	}
-	fill(t, conn, schemas.TopicMessages, message("m1", 3, 3), message("m2", 9, 5))
-	fill(t, conn, schemas.TopicMessages, message("m1", 2, 2)) // read again
+	fillFrom(t, conn, schemas.TopicMessages, 7, message("m1", 3, 3), message("m2", 9, 5))
+	fill(t, conn, schemas.TopicMessages, message("m1", 2, 2)) // an earlier record, read again
 	trigger := fired(1, "discount", "c", schemas.TriggerStatusFired)
 	trigger.RecipientID = who
 	fill(t, conn, schemas.TopicTriggers, trigger, fired(2, "discount", "c", schemas.TriggerStatusFired))

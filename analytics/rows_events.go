@@ -28,7 +28,6 @@ func eventRows(table string) rows {
 		id("recipient_id", func(e *schemas.Event) schemas.ID { return e.RecipientID }),
 		code("recipient_domain", func(e *schemas.Event) string { return e.RecipientDomain }),
 		boolean("recipient_ambiguous", func(e *schemas.Event) bool { return e.RecipientAmbiguous }),
-		text("contact_id", func(e *schemas.Event) string { return e.ContactID }),
 		code("list_id", func(e *schemas.Event) string { return e.ListID }),
 		text("custom_id", func(e *schemas.Event) string { return e.CustomID }),
 		texts("tags", func(e *schemas.Event) []string { return e.Tags }),

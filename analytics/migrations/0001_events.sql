@@ -6,6 +6,10 @@
 -- which no codec makes smaller; times of a webhook repeat, so that ZSTD alone does
 -- better with them than Delta before it. What is of the message and not of the
 -- event, such as its UUID, is in messages.
+--
+-- A recipient's rows lie far apart: the index tells each granule by itself, so
+-- that reading one of them reads no others.
+-- What is a fact of the message (its GUID, the contact) is in messages.
 CREATE TABLE IF NOT EXISTS {{table "events"}}
 (
     tenant              LowCardinality(String) COMMENT 'Tenant.',
@@ -27,7 +31,6 @@ CREATE TABLE IF NOT EXISTS {{table "events"}}
     recipient_id        UUID COMMENT 'Recipient: first 128 bits of the HMAC-SHA256 of the lower case address under the tenant''s secret.' CODEC(NONE),
     recipient_domain    LowCardinality(String) COMMENT 'Domain of the address, lower case; empty: unknown.' CODEC(ZSTD(1)),
     recipient_ambiguous Bool COMMENT 'The event may concern another recipient of the same message.' CODEC(ZSTD(1)),
-    contact_id          String COMMENT 'The provider''s id of the contact.' CODEC(ZSTD(3)),
     list_id             LowCardinality(String) COMMENT 'The provider''s id of the list.' CODEC(ZSTD(1)),
     custom_id           String COMMENT 'The sender''s own id of the message: Mailjet''s CustomID.' CODEC(ZSTD(3)),
     tags                Array(LowCardinality(String)) COMMENT 'The sender''s tags or categories.' CODEC(ZSTD(1)),
@@ -57,7 +60,7 @@ CREATE TABLE IF NOT EXISTS {{table "events"}}
     kafka_partition     Int32 COMMENT 'Partition of the record in its topic.' CODEC(T64, ZSTD(1)),
     kafka_offset        Int64 COMMENT 'Offset of the record in its partition.' CODEC(T64, ZSTD(1)),
     INDEX occurred occurred_at TYPE minmax GRANULARITY 1,
-    INDEX recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 4
+    INDEX recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = {{engine ""}}
 PARTITION BY toYYYYMM(received_at)

@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS {{table "messages"}}
     kafka_partition        Int32 COMMENT 'Partition of the record in its topic.' CODEC(ZSTD(1)),
     kafka_offset           Int64 COMMENT 'Offset of the record in its partition.' CODEC(Delta, ZSTD(1)),
     INDEX campaign campaign_id TYPE set(64) GRANULARITY 4,
-    INDEX recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 4
+    INDEX recipient recipient_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = {{engine "Replacing" "kafka_offset"}}
 ORDER BY (tenant, account, message_id, recipient_id)

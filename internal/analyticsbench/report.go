@@ -146,7 +146,7 @@ func recordsText(records map[string]int64) string {
 }
 
 func writeQueries(w io.Writer, m *measured) {
-	fmt.Fprintf(w, "\n## Queries\n\n%d clients, over HTTP, while %s events a second arrive and are taken in; campaigns drawn by Zipf. ClickHouse's caches of queries and of query conditions are off; its marks, the pages of the files and what the API itself keeps of all recipients and providers are warm. Alone: the request for the largest campaign by itself; queries, rows, marks, parts and MB are what it reads then; first: the first such request, with what is then kept.\n\n",
+	fmt.Fprintf(w, "\n## Queries\n\n%d clients, over HTTP, while %s events a second arrive and are taken in; campaigns drawn by Zipf. ClickHouse's caches of queries and of query conditions are off; its marks, the pages of the files and what the API itself keeps of all recipients and providers are warm. Alone: the request for the largest campaign by itself; CPU is the engine's; queries, rows, marks, parts and MB are what it reads then; first: the first such request, with what is then kept.\n\n",
 		clients, short(m.liveRate))
 	if m.overview == nil {
 		writeCosts(w, m)
@@ -161,7 +161,7 @@ func writeQueries(w io.Writer, m *measured) {
 }
 
 func writeCosts(w io.Writer, m *measured) {
-	fmt.Fprintln(w, "\n| page | request | n | p50 ms | p95 ms | max ms | first ms | first rows | alone ms | queries | rows read | marks | parts | MB read | answer kB |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+	fmt.Fprintln(w, "\n| page | request | n | p50 ms | p95 ms | max ms | first ms | first rows | alone ms | CPU ms | queries | rows read | marks | parts | MB read | answer kB |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	list := slices.SortedFunc(slices.Values(m.answers), func(a, b *answer) int {
 		return cmp.Or(cmp.Compare(a.page, b.page), cmp.Compare(b.times.P95, a.times.P95))
 	})
@@ -175,8 +175,8 @@ func writeCosts(w io.Writer, m *measured) {
 			failed = fmt.Sprintf(" (%d failed, status %d)", x.failed, x.status)
 		}
 		c := x.cost
-		fmt.Fprintf(w, "| %s | `%s`%s | %d | %s | %s | %s | %s | %s | %s | %d | %s | %d | %d | %s | %d |\n", x.page, x.path, failed, x.times.N, figure(x.times.P50), figure(x.times.P95), figure(x.times.Max),
-			figure(x.first.ms), short(float64(x.first.Rows)), figure(c.ms), c.Queries, short(float64(c.Rows)), c.Marks, c.Parts, figure(float64(c.Bytes)/1e6), (x.bytes+1023)/1024)
+		fmt.Fprintf(w, "| %s | `%s`%s | %d | %s | %s | %s | %s | %s | %s | %s | %d | %s | %d | %d | %s | %d |\n", x.page, x.path, failed, x.times.N, figure(x.times.P50), figure(x.times.P95), figure(x.times.Max),
+			figure(x.first.ms), short(float64(x.first.Rows)), figure(c.ms), figure(float64(c.CPU)/1000), c.Queries, short(float64(c.Rows)), c.Marks, c.Parts, figure(float64(c.Bytes)/1e6), (x.bytes+1023)/1024)
 	}
 }
 

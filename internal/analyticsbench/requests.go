@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/posthorn/posthorn/analytics/dashboard"
 )
 
 // endpoint is a request of a page, with places to be filled.
@@ -16,28 +18,34 @@ type endpoint struct{ page, path string }
 // overviewPath is the request for one campaign's overview.
 const overviewPath = "/v1/campaigns/{campaign}"
 
-// endpoints lists every request of the API that reads tables, by the page that
-// it would be on.
+// apiOnly is the page of requests that no page of the dashboard makes.
+const apiOnly = "(API only)"
+
+// endpoints lists the requests that the pages of the dashboard make, and those
+// that only users of the API do.
 func endpoints() []endpoint {
 	var list []endpoint
-	add := func(page string, paths ...string) {
-		for _, p := range paths {
-			list = append(list, endpoint{page, p})
+	for _, page := range dashboard.Pages {
+		for _, r := range page.Requests {
+			// What follows never ends, and /readyz and /status read no tables.
+			if !r.Follows && strings.HasPrefix(r.Path, "/v1/") {
+				list = append(list, endpoint{page.Name, r.Path})
+			}
 		}
 	}
-	add("campaigns", "/v1/campaigns?limit=50", "/v1/series?resolution=day", "/v1/series?resolution=hour&since={week_ago}", "/v1/series?resolution=5m&since={day_ago}")
-	add("campaign", overviewPath, "/v1/campaigns/{campaign}?step=5m", "/v1/campaigns/{campaign}/series?resolution=hour", "/v1/campaigns/{campaign}/series?resolution=day&basis=send&tz=Europe/Paris",
-		"/v1/campaigns/{campaign}/funnel", "/v1/campaigns/{campaign}/delays", "/v1/campaigns/{campaign}/cohorts", "/v1/campaigns/{campaign}/heatmap?tz=Europe/Paris", "/v1/campaigns/{campaign}/anomalies?resolution=hour")
-	for _, by := range []string{"link", "country", "client", "os", "device", "machine", "domain", "provider", "reason"} {
-		add("campaign", "/v1/campaigns/{campaign}/breakdown?by="+by)
-		add("breakdowns", "/v1/breakdown?by="+by, "/v1/breakdown?by="+by+"&since={month_ago_day}")
+	for _, path := range []string{
+		overviewPath, "/v1/campaigns/{campaign}?step=5m", "/v1/campaigns/{campaign}/series?resolution=day&basis=send&tz=Europe/Paris",
+		"/v1/campaigns/{campaign}/breakdown?by=domain", "/v1/campaigns/{campaign}/breakdown?by=reason",
+		"/v1/campaigns/{campaign}/heatmap?tz=Europe/Paris", "/v1/campaigns/{campaign}/cohorts",
+		"/v1/series?resolution=hour&campaigns={a},{b}", "/v1/series?resolution=hour&since={week_ago}", "/v1/series?resolution=5m&since={day_ago}",
+		"/v1/breakdown?by=link", "/v1/breakdown?by=country", "/v1/breakdown?by=client", "/v1/breakdown?by=os", "/v1/breakdown?by=device",
+		"/v1/breakdown?by=machine", "/v1/breakdown?by=domain", "/v1/breakdown?by=domain&since={since}", "/v1/breakdown?by=reason",
+		"/v1/bounces", "/v1/deliverability?by=domain&resolution=week", "/v1/mailbox-providers",
+		"/v1/delays", "/v1/funnel", "/v1/heatmap", "/v1/cohorts?by=day&since={since}", "/v1/anomalies?resolution=hour&since={week_ago}",
+		"/v1/triggers?recipient={recipient}", "/v1/deliveries?recipient={recipient}", "/v1/triggers", "/v1/deliveries", "/v1/suppressions",
+	} {
+		list = append(list, endpoint{apiOnly, path})
 	}
-	add("campaign", "/v1/campaigns/{campaign}/bounces")
-	add("compare", "/v1/compare?campaigns={campaign},{another}", "/v1/series?resolution=hour&campaigns={campaign},{another}")
-	add("deliverability", "/v1/bounces", "/v1/deliverability?by=provider&resolution=day", "/v1/deliverability?by=domain&resolution=week", "/v1/hygiene", "/v1/rejections", "/v1/mailbox-providers")
-	add("behaviour", "/v1/delays", "/v1/funnel", "/v1/heatmap", "/v1/cohorts?by=week", "/v1/cohorts?by=day&since={month_ago_day}", "/v1/anomalies?resolution=day", "/v1/anomalies?resolution=hour&since={week_ago}")
-	add("recipient", "/v1/recipients/{recipient}", "/v1/triggers?recipient={recipient}", "/v1/deliveries?recipient={recipient}")
-	add("rules", "/v1/triggers", "/v1/deliveries", "/v1/rules", "/v1/suppressions", "/v1/suppressions?reason=hard_bounce&limit=100")
 	return list
 }
 
@@ -88,11 +96,8 @@ func (f *filler) fillWith(path, campaign string) string {
 	}
 	person := f.world.person(f.rng.Uint64() % f.world.people)
 	ago := func(d time.Duration) string { return f.now.Add(-d).Format(time.RFC3339) }
-	filled := strings.NewReplacer(
-		"{campaign}", campaign, "{another}", another, "{recipient}", person.id.String(),
-		"{day_ago}", ago(24*time.Hour), "{week_ago}", ago(7*24*time.Hour),
-		"{month_ago_day}", f.now.Add(-30*24*time.Hour).Format(time.DateOnly),
-	).Replace(path)
+	places := dashboard.Places{Campaign: campaign, A: campaign, B: another, Recipient: person.id.String(), Now: f.now}
+	filled := strings.NewReplacer("{day_ago}", ago(24*time.Hour), "{week_ago}", ago(7*24*time.Hour)).Replace(places.Fill(path))
 	if strings.Contains(filled, "{") {
 		panic(fmt.Sprintf("nothing fills %s", filled))
 	}

@@ -36,15 +36,11 @@ func PrintDelays(w io.Writer, d analytics.Delays) error {
 	}
 	rightAlign(t, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 	text := fmt.Sprintf("\nPercentiles are known to %.1f %%. To open: from the delivery; to click: from the first open.\n", 100*d.Error)
-	return write(w, seriesSubject(d.Campaigns), ": delays", selected(d.DaySelection), "\n", t.Render(), text)
+	return write(w, seriesSubject(d.Campaigns), ": delays", sentPeriod(d.SentPeriod), "\n", t.Render(), text)
 }
 
 func seconds(v *float64) string {
 	return showRate(analytics.Rate{Value: v, Unit: analytics.UnitSeconds})
-}
-
-func selected(d analytics.DaySelection) string {
-	return sentPeriod(analytics.SentPeriod{Since: d.Since, Until: d.Until})
 }
 
 // PrintFunnel writes the steps of a funnel with bars, and what became of messages.
@@ -74,7 +70,7 @@ func PrintFunnel(w io.Writer, f analytics.Funnel) error {
 		paths.AppendRow(table.Row{name, thousands(p.Messages), showShare(p.Share)})
 	}
 	rightAlign(paths, 2, 3)
-	return write(w, seriesSubject(f.Campaigns), ": funnel", selected(f.DaySelection), "\n", t.Render(), "\n\n", paths.Render(), "\n")
+	return write(w, seriesSubject(f.Campaigns), ": funnel", sentPeriod(f.SentPeriod), "\n", t.Render(), "\n\n", paths.Render(), "\n")
 }
 
 // PrintHeatMap writes the opens of each hour of the week by shades, and the best
@@ -145,7 +141,7 @@ func PrintCohorts(w io.Writer, c analytics.Cohorts) error {
 		right = append(right, i+2)
 	}
 	rightAlign(t, right...)
-	return write(w, seriesSubject(c.Campaigns), ": share of the delivered that people had opened by an age", selected(c.DaySelection), "\n", t.Render(),
+	return write(w, seriesSubject(c.Campaigns), ": share of the delivered that people had opened by an age", sentPeriod(c.SentPeriod), "\n", t.Render(),
 		"\n… is not over yet. The heads say until when after the send.\n")
 }
 
