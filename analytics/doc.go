@@ -11,7 +11,7 @@
 //     drift.go: rows and tables that are not as they should be;
 //   - api.go, params.go, then a file for each resource (campaigns.go,
 //     suppressions.go, triggers.go, ...): the HTTP API;
-//   - print.go and dashboard.go: the same figures for people.
+//   - dashboard: the same figures for people, in a browser.
 //
 // # Exactly once
 //
