@@ -32,8 +32,8 @@ type SentPeriod struct {
 	// Campaigns are those that are counted; null is all of the tenant.
 	Campaigns []string `json:"campaigns"`
 	// Since and Until are days of UTC on which messages were sent: from since,
-	// before until. Messages whose send is unknown are in no period, and are
-	// counted where neither is given.
+	// before until. A message whose send is unknown counts on the day of its first
+	// event.
 	Since *string `json:"since"`
 	Until *string `json:"until"`
 
@@ -114,7 +114,7 @@ func (p *SentPeriod) filter(tenant string, dimension schemas.Dimension) (f filte
 // bound leaves the cells of the days of a period, where there is one.
 func (p *SentPeriod) bound(f *filter) {
 	if p.bounded() {
-		// An unknown send stands at 0.
+		// No message is of day 0.
 		f.between(max(p.from, secondsOfDay), p.to)
 	}
 }
@@ -130,8 +130,7 @@ func (a *API) eachCell(ctx context.Context, what string, f filter, columns, coun
 // countedOnce sums all counters of the messages of a period, each message once:
 // what is broken down by link or place has a message with two of them twice.
 //
-// Ages have the messages by the day of their send; those of unknown send are in
-// the lifetime only.
+// Ages have the messages by the day of their send.
 func (a *API) countedOnce(ctx context.Context, p *SentPeriod) (c schemas.Counters, err error) {
 	var query string
 	var args []any

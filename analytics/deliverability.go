@@ -239,7 +239,7 @@ func (d *Deliverability) sheet() sheet {
 	return s
 }
 
-// domainFilter leads to the cells of domains with a known send.
+// domainFilter leads to the cells of domains.
 func (d *Deliverability) domainFilter(tenant string) filter {
 	f := d.filter(tenant, schemas.DimensionDomain)
 	if !d.bounded() {

@@ -14,7 +14,7 @@ import (
 // providerDay are the messages to a mailbox provider that were sent on a day.
 type providerDay struct {
 	provider string
-	day      int64 // Unix seconds; 0 where the send is unknown
+	day      int64 // Unix seconds
 	counters schemas.Counters
 }
 

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS {{table "breakdowns"}}
 )
 ENGINE = {{engine "Summing"}}
 ORDER BY (tenant, dimension, campaign_id, value, detail, basis, window_start)
-SETTINGS {{once}}
+SETTINGS {{once}}, index_granularity = 1024
 COMMENT 'Exact counts by link, domain, country, client, ...: always sum() them GROUP BY value.';
 
 {{distributed "breakdowns"}}

@@ -140,13 +140,11 @@ type Cohort struct {
 }
 
 // Cohorts groups messages by the day of their send and counts what was done with
-// them by the hours since. Messages whose send is unknown are in none.
+// them by the hours since. A message whose send is unknown counts from its first
+// event.
 func Cohorts(messages []*Message, period func(day time.Time) time.Time) map[time.Time]*Cohort {
 	all := map[time.Time]*Cohort{}
 	for _, m := range messages {
-		if m.Sent == 0 {
-			continue
-		}
 		k := period(m.SentOn().Time().UTC())
 		c := all[k]
 		if c == nil {
@@ -162,9 +160,9 @@ func Cohorts(messages []*Message, period func(day time.Time) time.Time) map[time
 		}
 		add := func(at schemas.Timestamp, count func(*schemas.Counters)) {
 			if at != 0 {
-				n := c.Ages[AgeBucket(at-m.Sent)]
+				n := c.Ages[AgeBucket(at-m.Began())]
 				count(&n)
-				c.Ages[AgeBucket(at-m.Sent)] = n
+				c.Ages[AgeBucket(at-m.Began())] = n
 			}
 		}
 		for _, e := range m.Events {

@@ -28,14 +28,11 @@ func Provider(m *Message, of map[string]string) string {
 	}
 }
 
-// Courses counts messages by what they are of and the period of their send.
-// Messages whose send is unknown are in none.
+// Courses counts messages by what they are of and the period of their send, of
+// their first event where the send is unknown.
 func Courses(messages []*Message, of func(*Message) string, period func(time.Time) time.Time) map[string]map[time.Time]schemas.Counters {
 	all := map[string]map[time.Time]schemas.Counters{}
 	for _, m := range messages {
-		if m.Sent == 0 {
-			continue
-		}
 		if all[of(m)] == nil {
 			all[of(m)] = map[time.Time]schemas.Counters{}
 		}

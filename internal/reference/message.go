@@ -221,8 +221,18 @@ func (m *Message) Failed() bool {
 	return m.Outcome == schemas.OutcomeBounced || m.Outcome == schemas.OutcomeRejected || m.Outcome == schemas.OutcomeFailed
 }
 
-// SentOn is the day of the send in UTC, zero where the send is not known.
-func (m *Message) SentOn() schemas.Timestamp { return Floor(m.Sent, Day) }
+// Began is when the message was sent, or, where no send is known, when it was first
+// heard of.
+func (m *Message) Began() schemas.Timestamp {
+	if m.Sent != 0 {
+		return m.Sent
+	}
+	return m.FirstEvent
+}
+
+// SentOn is the day of the send in UTC, of the first event where the send is not
+// known.
+func (m *Message) SentOn() schemas.Timestamp { return Floor(m.Began(), Day) }
 
 // Floor rounds down to a multiple.
 func Floor(t, to schemas.Timestamp) schemas.Timestamp { return t - (t%to+to)%to }

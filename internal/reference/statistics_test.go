@@ -98,7 +98,7 @@ func sentWithin(messages []*reference.Message, since, until time.Time) []*refere
 		return messages
 	}
 	return filtered(messages, func(m *reference.Message) bool {
-		return m.Sent != 0 && (since.IsZero() || !m.SentOn().Time().Before(since)) && (until.IsZero() || m.SentOn().Time().Before(until))
+		return (since.IsZero() || !m.SentOn().Time().Before(since)) && (until.IsZero() || m.SentOn().Time().Before(until))
 	})
 }
 

@@ -52,7 +52,7 @@ const dayLength = 24 * 3600 * 1_000_000
 // countDays adds what one message counts in the cells of the day it was sent.
 // Lifetime is what it counts in all.
 func (s cellSums) countDays(m *schemas.Message, events []*schemas.Event, folded set, lifetime *schemas.Counters) {
-	b := breakdown{sums: s, m: m, events: events, folded: folded, automated: automatedOf(events, folded), day: roundDown(m.SentAt, dayLength)}
+	b := breakdown{sums: s, m: m, events: events, folded: folded, automated: automatedOf(events, folded), day: roundDown(firstKnown(m.SentAt, m.FirstEventAt), dayLength)}
 	b.domain(lifetime)
 	b.reason()
 	b.links()
@@ -207,18 +207,27 @@ func delayBucket(ms int64) string {
 	return strconv.FormatInt(ms/width*width, 10)
 }
 
-// age counts by the time since the send; what was folded, from where its window
+// firstKnown is the first time that is known.
+func firstKnown(times ...schemas.Timestamp) schemas.Timestamp {
+	for _, t := range times {
+		if t != 0 {
+			return t
+		}
+	}
+	return 0
+}
+
+// age counts by the time since the send, or since the first event where no send is
+// known; what was folded, from where its window
 // begins.
 func (b *breakdown) age() {
 	m := b.m
-	if m.SentAt == 0 {
-		return
-	}
+	began := firstKnown(m.SentAt, m.FirstEventAt)
 	sent := b.cell("age", "sent", "")
 	sent.Messages++
 	*outcomeField(m)(sent)++
 	sent.LateBounces += one(m.LateBounce)
-	at := func(t schemas.Timestamp) *schemas.Counters { return b.cell("age", ageBucket(t-m.SentAt), "") }
+	at := func(t schemas.Timestamp) *schemas.Counters { return b.cell("age", ageBucket(t-began), "") }
 	for _, e := range b.events {
 		when := e.OccurredAt
 		if b.folded[e] {

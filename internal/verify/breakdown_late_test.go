@@ -87,7 +87,7 @@ func TestScopesKnownLate(t *testing.T) {
 			t.Errorf("%s: %d opens, want %d", name, got[name], opens)
 		}
 	}
-	if c := cells.of(cellKey{"default", "domain", "spring", "example.org", "", "send_time", 0}); c.Opens != 2 {
+	if c := cells.of(cellKey{"default", "domain", "spring", "example.org", "", "send_time", schemas.FromTime(begin.Truncate(24 * time.Hour))}); c.Opens != 2 {
 		t.Errorf("domain: %+v", c)
 	}
 }

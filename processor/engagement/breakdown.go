@@ -12,15 +12,13 @@ import (
 // campaign, to those above it that are by day, and to its recipient.
 func (c *changes) breakDown(change *campaignChange, m *schemas.Message, s *state, sign int64) {
 	n := lifetimeOf(m, sign)
-	day := dayStart(m.SentAt)
+	day := dayStart(beganAt(m))
 	domain := boundText(strings.ToLower(m.RecipientDomain))
 	change.tenant.domains.at(domainKey{day, domain}).Add(&n)
 	d := change.days.at(day)
 	d.domains.at(domain).Add(&n)
 	d.messages(m, domain, sign)
-	if m.SentAt != 0 {
-		d.ages(m, s, sign)
-	}
+	d.ages(m, s, sign)
 	if m.Opens+m.Clicks > 0 {
 		c.acts.see(c, s)
 		c.acts.addTo(d, sign)
@@ -28,6 +26,16 @@ func (c *changes) breakDown(change *campaignChange, m *schemas.Message, s *state
 	if s.person() {
 		change.tenant.recipients.at(m.RecipientID).see(m, s, domain, &n, sign)
 	}
+}
+
+// beganAt is when a message begins for its cells: at its send, or, where none is
+// known, at its first event. Mailjet tells of no send where a message bounces or is
+// refused.
+func beganAt(m *schemas.Message) schemas.Timestamp {
+	if m.SentAt != 0 {
+		return m.SentAt
+	}
+	return m.FirstEventAt
 }
 
 // lifetimeOf is what a message counts in its campaign's lifetime.
@@ -133,7 +141,7 @@ func (p path) String() string {
 }
 
 // ages counts the message in its cohort, and what happened to it by how long
-// after the send that was.
+// after it began that was.
 func (d *dayCells) ages(m *schemas.Message, s *state, sign int64) {
 	n := d.age.at(schemas.AgeSent)
 	n.Messages += sign
@@ -141,8 +149,9 @@ func (d *dayCells) ages(m *schemas.Message, s *state, sign int64) {
 	if m.Opens+m.Clicks+m.Unsubscribes+m.Complaints == 0 {
 		return
 	}
+	began := beganAt(m).Time()
 	at := func(t schemas.Timestamp) *schemas.Counters {
-		return d.age.at(schemas.AgeValue(t.Time().Sub(m.SentAt.Time())))
+		return d.age.at(schemas.AgeValue(t.Time().Sub(began)))
 	}
 	for i := range s.events {
 		e := &s.events[i]

@@ -54,10 +54,11 @@ func modelSumAbove(out *sums, dimension schemas.Dimension, by modelBy, groups ma
 // modelBreakdowns adds the cells by day of one message, and its recipient's.
 func modelBreakdowns(out *sums, m *schemas.Message, versions, events []schemas.Event) {
 	campaign, _ := modelCampaign(m, nil)
-	var day schemas.Timestamp
+	began := m.FirstEventAt
 	if m.SentAt != 0 {
-		day = schemas.FromTime(m.SentAt.Time().Truncate(24 * time.Hour))
+		began = m.SentAt
 	}
+	day := schemas.FromTime(began.Time().Truncate(24 * time.Hour))
 	put := func(campaign string, dimension schemas.Dimension, value, detail string, c schemas.Counters) {
 		out.add(cellKey{m.Tenant, campaign, dimension, value, detail, schemas.BasisSendTime, day}, &c)
 	}
@@ -77,12 +78,10 @@ func modelBreakdowns(out *sums, m *schemas.Message, versions, events []schemas.E
 		put(campaign, d, schemas.DelayValue(ms.Milliseconds()), "", c)
 	}, m)
 	put(campaign, schemas.DimensionPath, modelPath(m), "", schemas.Counters{Messages: 1})
-	if m.SentAt != 0 {
-		put(campaign, schemas.DimensionAge, "sent", "", outcome)
-		modelAges(func(at schemas.Timestamp, c schemas.Counters) {
-			put(campaign, schemas.DimensionAge, modelAge(at.Time().Sub(m.SentAt.Time())), "", c)
-		}, m, events)
-	}
+	put(campaign, schemas.DimensionAge, "sent", "", outcome)
+	modelAges(func(at schemas.Timestamp, c schemas.Counters) {
+		put(campaign, schemas.DimensionAge, modelAge(at.Time().Sub(began.Time())), "", c)
+	}, m, events)
 	modelActs(func(d schemas.Dimension, value, detail string, c schemas.Counters) {
 		put(campaign, d, value, detail, c)
 	}, events)

@@ -143,18 +143,18 @@ func TestBreakdownGolden(t *testing.T) {
 	}
 }
 
-// What becomes of messages that are not delivered, and of those whose send is
-// unknown.
+// What becomes of messages that are not delivered. One whose send is unknown is of
+// the day of its first event.
 func TestBreakdownOutcomes(t *testing.T) {
 	type c = schemas.Counters
-	var none schemas.Timestamp
 	for _, tt := range []struct {
 		name   string
 		events func(*story) []schemas.Event
 		day    schemas.Timestamp
 		want   map[dayCell]c
 	}{
-		{"hard bounce without send", func(s *story) []schemas.Event { return []schemas.Event{s.event(bounced, 0, bounce("hard"))} }, none, map[dayCell]c{
+		{"hard bounce without send", func(s *story) []schemas.Event { return []schemas.Event{s.event(bounced, 0, bounce("hard"))} }, midnight, map[dayCell]c{
+			{"age", "sent", ""}:                               {Messages: 1, HardBounced: 1},
 			{"domain", "example.org", ""}:                     {Messages: 1, HardBounced: 1},
 			{"reason", "example.org", "bounced/hard/bounced"}: {Messages: 1, HardBounced: 1},
 			{"path", "none", ""}:                              {Messages: 1},
@@ -180,7 +180,8 @@ func TestBreakdownOutcomes(t *testing.T) {
 		}},
 		{"domain with capitals, deferred", func(s *story) []schemas.Event {
 			return []schemas.Event{s.event(schemas.EventTypeDeferred, 0, func(e *schemas.Event) { e.RecipientDomain = "Example.ORG" })}
-		}, none, map[dayCell]c{
+		}, midnight, map[dayCell]c{
+			{"age", "sent", ""}:           {Messages: 1, Deferred: 1},
 			{"domain", "example.org", ""}: {Messages: 1, Deferred: 1},
 			{"path", "none", ""}:          {Messages: 1},
 		}},
@@ -201,8 +202,8 @@ func TestBreakdownOutcomes(t *testing.T) {
 	}
 }
 
-// A delivery that comes late makes the click before it a machine's, and dates the
-// send to a day: what was counted of the click is taken back where it was.
+// A delivery that comes late makes the click before it a machine's, and names its
+// campaign: what was counted of the click is taken back where it was.
 func TestBreakdownRevised(t *testing.T) {
 	type c = schemas.Counters
 	s := &story{}
@@ -210,14 +211,14 @@ func TestBreakdownRevised(t *testing.T) {
 	h.process(s.event(clicked, 14*time.Hour, linkTo("https://shop.example/", 1), by("FR", "Chrome", "Windows", "desktop"), noCampaign, arrives(15*time.Hour)))
 	h.commit()
 	human := c{Clicks: 1, HumanClicks: 1, Clicked: 1, HumanClicked: 1}
-	before := h.dayCellsOf("-", 0)
+	before := h.dayCellsOf("-", midnight+dayLength)
 	if before[dayCell{"link", "https://shop.example/", "1"}] != human || before[dayCell{"machine", "unknown", ""}] != (c{Clicks: 1, Clicked: 1}) {
 		t.Fatalf("before: %+v", before)
 	}
 	h.process(s.event(delivered, 14*time.Hour-time.Second, arrives(16*time.Hour)))
 	h.commit()
 	machine := c{Clicks: 1, Clicked: 1}
-	compareCells(t, h.dayCellsOf("-", 0), nil)
+	compareCells(t, h.dayCellsOf("-", midnight+dayLength), nil)
 	compareCells(t, h.dayCellsOf("spring", midnight+dayLength), map[dayCell]c{
 		{"domain", "example.org", ""}:          {Messages: 1, Delivered: 1, Clicks: 1, Clicked: 1},
 		{"link", "https://shop.example/", "1"}: machine,

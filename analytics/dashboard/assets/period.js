@@ -17,6 +17,3 @@ export const periodChoice = (page, standard = "30d") => choice("Time", periodOf(
 
 // lastDays is since of a picture that would be too long for all time.
 export const lastDays = name => periodOf({ query: new URLSearchParams({ period: name }) }).since;
-
-// sendUnknown says what a period leaves out.
-export const sendUnknown = "Messages whose send is not known are in no period: some providers, such as Mailjet, tell of no send where a message bounces or is refused. Only all time has them.";

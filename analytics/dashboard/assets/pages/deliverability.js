@@ -4,7 +4,7 @@ import { panel, nothing, choice, field } from "../panel.js";
 import { timeChart } from "../chart.js";
 import { change } from "../route.js";
 import { num, measure, percent, words } from "../format.js";
-import { periodOf, periodChoice, lastDays, sendUnknown } from "../period.js";
+import { periodOf, periodChoice, lastDays } from "../period.js";
 import { providerTable, breakdownPath } from "../breakdown.js";
 import { bouncePanel } from "../parts.js";
 
@@ -18,7 +18,7 @@ function show(page) {
     h("div", { class: "controls panel" }, periodChoice(page, "all"), field("Only campaigns", { value: campaigns, placeholder: "ids, by commas; empty: all", onchange: e => change({ campaigns: e.target.value.trim() }) })),
     overTime(page, { since: since || lastDays("90d"), campaigns }),
     panel({
-      title: "Mailbox providers", wide: true, about: "breakdowns", note: "Who takes the mail in." + (since ? " " + sendUnknown : ""),
+      title: "Mailbox providers", wide: true, about: "breakdowns", note: "Who takes the mail in.",
       load: options => page.get(breakdownPath(), { by: "provider", since, campaigns }, options),
       render: found => providerTable(found, { caption: "Mailbox providers", people: page.people }),
     }),
@@ -32,7 +32,7 @@ function overTime(page, params) {
   return panel({
     title: "Over time", wide: true, about: "bounces-deliverability",
     controls: [choice("Rate", shown, rates.map(r => [r, words(r)]), v => change({ rate: v })), choice("Steps", resolution, [["day", "days"], ["week", "weeks"]], v => change({ resolution: v }))],
-    note: (page.query.get("period") ? "B" : "The last 90 days, b") + "y the day of the send in UTC. A day without messages to a provider has no rate there: the line has a gap. " + sendUnknown,
+    note: (page.query.get("period") ? "B" : "The last 90 days, b") + "y the day of the send in UTC. A day without messages to a provider has no rate there: the line has a gap.",
     load: options => page.get("/v1/deliverability", { by: "provider", resolution, ...params, limit: 6 }, options),
     render: found => draw(found, shown),
   });
